@@ -1,0 +1,34 @@
+"""Landmark schemes: which points there are, in which order, what each one is, and what is measured from them.
+
+A scheme is data: a JSON file below Resources/Schemes, or one of the user's own in the same format
+(Resources/Scheme-schema.json describes it). Nothing about an anatomy is written in code.
+"""
+
+from __future__ import annotations
+
+from .definitions import (
+    KINDS,
+    KindRule,
+    LandmarkDefinition,
+    Line,
+    MeasurementClass,
+    MeasurementDefinition,
+    Point,
+    Scheme,
+    Term,
+)
+from .store import list_schemes, load_scheme
+
+__all__ = [
+    "KINDS",
+    "KindRule",
+    "LandmarkDefinition",
+    "Line",
+    "MeasurementClass",
+    "MeasurementDefinition",
+    "Point",
+    "Scheme",
+    "Term",
+    "list_schemes",
+    "load_scheme",
+]
