@@ -1,0 +1,1 @@
+"""Networks, their weights, and the catalogue of models that can be had."""

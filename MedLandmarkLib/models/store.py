@@ -1,0 +1,76 @@
+"""The models of this computer: which are here, getting them, checking them, loading them, removing them.
+
+This is the door that the rest of the library uses. Listing needs no torch; it is loaded where weights are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .catalogue import ModelCard
+from .fetching import download_model
+from .folder import Progress, damaged_models, models_folder
+from .inventory import (
+    cards_to_fetch,
+    find_model,
+    how_to_get,
+    installed_models,
+    known_models,
+    missing_files,
+    require_installed,
+)
+from .upkeep import FileCheck, delete_model, verify_model
+
+if TYPE_CHECKING:
+    from .loading import LoadedModel
+
+__all__ = [
+    "FileCheck",
+    "cards_to_fetch",
+    "damaged_models",
+    "delete_model",
+    "download_model",
+    "find_model",
+    "how_to_get",
+    "import_model",
+    "installed_models",
+    "known_models",
+    "load_model",
+    "missing_files",
+    "models_folder",
+    "require_installed",
+    "verify_model",
+]
+
+
+def load_model(model_id: str) -> LoadedModel:
+    """The network of an installed model on the CPU, fp32, ready to run. Raises ModelError."""
+    from .loading import load
+
+    return load(require_installed(model_id))
+
+
+def import_model(
+    files: Sequence[Path],
+    model_id: str | None = None,
+    *,
+    base: Path | None = None,
+    scheme: str | None = None,
+    architecture: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> list[ModelCard]:
+    """Installs models from files that are already here; see `importing.import_files`."""
+    from .importing import import_files
+
+    return import_files(
+        files,
+        model_id,
+        base=base,
+        scheme=scheme,
+        architecture=architecture,
+        force=force,
+        progress=progress,
+    )
