@@ -1,0 +1,87 @@
+"""The jobs of the worker that ships: detect, what this computer has, and the models on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ..errors import DetectionCancelled
+from . import model_jobs
+from .detect_request import DetectRequest
+from .detector_shelf import DetectorShelf
+from .failures import failure_of
+from .image_exchange import image_from_fields
+from .jobs import JobContext, JobRegistry
+
+# Shares of a first detection: reading the image, loading the model, and the detection itself.
+_READ, _LOADED = 0.05, 0.25
+
+
+def standard_jobs() -> JobRegistry:
+    """A registry with every job of the library; each imports what it needs when it runs."""
+    registry, shelf = JobRegistry(), DetectorShelf()
+    registry.on_low_memory(shelf.clear)
+    registry.register("detect", partial(detect_job, shelf))
+    registry.register("system", system_job)
+    registry.register("models", model_jobs.list_job)
+    registry.register("download", partial(model_jobs.download_job, shelf))
+    registry.register("import", partial(model_jobs.import_job, shelf))
+    registry.register("delete", partial(model_jobs.delete_job, shelf))
+    return registry
+
+
+def detect_job(shelf: DetectorShelf, fields: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
+    """The document of `STEM.landmarks.json` (Resources/Landmarks-schema.json) for one image.
+
+    fields: as in DetectRequest. Raises the library's errors, and ImportError without torch.
+    """
+    request = DetectRequest.from_fields(fields)
+    context.progress(0.0, "Reading the image")
+    from ..export.landmarks_json import landmarks_document
+    from ..image import read_image
+
+    image = read_image(request.image) if isinstance(request.image, str) else image_from_fields(request.image)
+    start = _READ
+    _stop_here(context)
+
+    def loading() -> None:
+        nonlocal start
+        start = _LOADED
+        context.progress(_READ, f"Loading model {request.model}")
+
+    detector = shelf.get(
+        request.scheme, request.model, request.device, request.precision, request.flip, loading=loading
+    )
+    _stop_here(context)
+    detection = detector.detect(
+        image,
+        frames=request.frames,
+        slice_index=request.slice_index,
+        progress=context.part(start, 1.0),
+        should_stop=context.should_stop,
+    )
+    shelf.drop_if_moved(detector, request.device)
+    return landmarks_document(detection)
+
+
+def system_job(fields: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
+    """What this computer can compute with: {"torch": version or None, "why_not", "devices": [{"id", "name"}]}."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: one of its DLLs does not load
+        return {"torch": None, "why_not": failure_of(None, error).message, "devices": []}
+    devices = [{"id": "cpu", "name": "CPU"}]
+    if torch.cuda.is_available():
+        devices += [
+            {"id": f"cuda:{number}", "name": torch.cuda.get_device_name(number)}
+            for number in range(torch.cuda.device_count())
+        ]
+    if torch.backends.mps.is_available():
+        devices.append({"id": "mps", "name": "Apple GPU"})
+    return {"torch": str(torch.__version__), "why_not": "", "devices": devices}
+
+
+def _stop_here(context: JobContext) -> None:
+    if context.should_stop():
+        raise DetectionCancelled("The detection was stopped before it began.")
