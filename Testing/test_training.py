@@ -12,8 +12,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from MedLandmarkLib.detection import detect
 from MedLandmarkLib.errors import DatasetError, DetectionCancelled
 from MedLandmarkLib.models.lite import LiteNetwork, canvas_side, heatmap_side
+from MedLandmarkLib.scheme import load_scheme
 from MedLandmarkLib.training.calibration import expected_calibration_error, fit_confidence
 from MedLandmarkLib.training.initial_weights import load_imagenet_trunk
 from MedLandmarkLib.training.losses import heatmap_cross_entropy, heatmap_squared_error
@@ -62,6 +64,8 @@ def test_training_writes_a_folder_that_describes_itself(a_dataset: Path, tmp_pat
     assert card["schemes"]["fetal-head-4"] == {"first": 0, "stop": 4, "input_size_wh": [97, 97]}
     assert card["input"]["heatmap_size_wh"] == [25, 25]
     assert (folder / "model.safetensors").stat().st_size == card["weights"]["size_bytes"] < 16_000_000
+    landmarks = detect(a_dataset / "images/0.png", "fetal-head-4", str(folder)).frames[0].landmarks
+    assert landmarks.names == tuple(load_scheme("fetal-head-4").names)
 
 
 def test_a_stopped_training_resumes_at_the_same_step_with_the_same_result(a_dataset: Path, tmp_path: Path) -> None:

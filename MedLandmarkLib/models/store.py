@@ -5,13 +5,14 @@ This is the door that the rest of the library uses. Listing needs no torch; it i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .catalogue import ModelCard
+from .catalogue import ModelCard, read_card
 from .fetching import download_model
-from .folder import Progress, damaged_models, models_folder
+from .folder import CARD_NAME, Progress, damaged_models, models_folder
 from .inventory import (
     cards_to_fetch,
     find_model,
@@ -45,11 +46,17 @@ __all__ = [
 ]
 
 
-def load_model(model_id: str) -> LoadedModel:
-    """The network of an installed model on the CPU, fp32, ready to run. Raises ModelError."""
+def load_model(model: str) -> LoadedModel:
+    """The network of a model on the CPU, fp32, ready to run. Raises ModelError.
+
+    model: the id of an installed one, or the path of a model folder, as training leaves it. A path is told from an id
+    by its separator: "runs/mine/model", "./model".
+    """
     from .loading import load
 
-    return load(require_installed(model_id))
+    if "/" in model or os.sep in model:
+        return load(read_card(Path(model) / CARD_NAME))
+    return load(require_installed(model))
 
 
 def import_model(
