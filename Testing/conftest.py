@@ -1,0 +1,45 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def the_repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def the_golden_folder() -> Path:
+    """The reference vectors that stand in the repository."""
+    folder = REPOSITORY / "Testing" / "Data" / "golden"
+    assert folder.is_dir(), f"{folder} is part of the repository and is not there."
+    return folder
+
+
+@pytest.fixture(scope="session")
+def the_data_folder() -> Path:
+    """The public datasets, which may not stand in the repository: $MEDLANDMARK_DATA, else ../shared/data beside it."""
+    folder = Path(os.environ.get("MEDLANDMARK_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no datasets in {folder}; set MEDLANDMARK_DATA to their folder to run this test")
+    return folder
+
+
+@pytest.fixture
+def a_detector_double(monkeypatch: pytest.MonkeyPatch) -> type:
+    """Commands that ask for a detector get one without a network."""
+    from doubles import DetectorDouble
+
+    import MedLandmarkLib.cli.detect as detect_module
+    import MedLandmarkLib.detection
+
+    monkeypatch.setattr(MedLandmarkLib.detection, "LandmarkDetector", DetectorDouble)
+    monkeypatch.setattr(detect_module, "choose_model", lambda scheme, wanted=None: wanted or "lite")
+    return DetectorDouble
