@@ -1,0 +1,150 @@
+"""`medlandmark detect`: landmarks in images, and their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ImageError, ModelError, SchemeError
+from . import options
+from .console import NOTHING_DONE, SOME_FAILED, complain, complain_of, out, plain_errors, shown
+from .inputs import gather_images, output_stems
+from .model_choice import choose_model
+from .progress import counting_bar
+from .tables import counted, landmark_table, measurement_table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ..detection import Detection, LandmarkDetector
+
+HELP = """Find landmarks in images and write them to files.
+
+For each image: STEM.mrk.json (opens in 3D Slicer), STEM.csv, STEM.landmarks.json (for programs), and STEM.png with
+--figure. An image that cannot be read is named on stderr and the others are done all the same.
+
+    medlandmark detect ceph.png --scheme head-19 --spacing 0.1 --figure --output results
+
+    medlandmark detect study/ --scheme a4c-4 --frame all --output results
+"""
+
+
+def detect_command(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT", help="Image files, or folders of them.", show_default=False)
+    ],
+    scheme: options.SchemeOption,
+    output: options.OutputOption,
+    model: options.ModelOption = None,
+    device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = options.Precision.FP32,
+    flip: options.FlipOption = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option(metavar="MM", help="Pixel spacing that you know: mm, or x,y. Goes before the file's own."),
+    ] = None,
+    ruler: Annotated[
+        str | None,
+        typer.Option(metavar="X1,Y1,X2,Y2,MM", help="Calibrate by a line in the image, in px, of known length in mm."),
+    ] = None,
+    frame: options.FrameOption = "0",
+    slice_index: Annotated[
+        int | None, typer.Option("--slice", min=0, help="Of a volume: the stored slice, from 0.", show_default=False)
+    ] = None,
+    figure: options.FigureOption = False,
+    quiet: options.QuietOption = False,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """The command; HELP is what the user reads."""
+    spacing_mm, ruler_line, frames = options.spacing_mm(spacing), options.ruler(ruler), options.frames(frame)
+    if spacing_mm and ruler_line:
+        raise typer.BadParameter("--spacing and --ruler both calibrate: give one of them")
+    with plain_errors(verbose):
+        from ..export import output_paths, write_outputs
+        from ..image import read_image
+
+        images, remarks = gather_images(inputs)
+        for remark in remarks:
+            complain(remark)
+        if not images:
+            complain("there is no image to work on")
+            raise typer.Exit(NOTHING_DONE)
+        stems = output_stems(images)
+        refuse_to_overwrite(images, [path for stem in stems.values() for path in output_paths(output, stem, figure)])
+        detector = open_detector(scheme, model, device, precision.value, flip)
+        output.mkdir(parents=True, exist_ok=True)
+        failures = 0
+        with counting_bar() as bar:
+            for path in bar.track(images, description="Detecting"):
+                try:
+                    image = read_image(path, spacing_mm=spacing_mm, ruler=ruler_line)
+                    detection = detect_with_bar(detector, image, frames, slice_index, bar)
+                    written = write_outputs(detection, output, stems[path], figure)
+                except (ModelError, SchemeError):
+                    raise  # true of every image
+                except Exception as error:  # one image must not stop the others
+                    complain_of(error, path, verbose)
+                    failures += 1
+                else:
+                    report(detection, path, written, quiet, is_single=len(images) == 1)
+        if failures:
+            if len(images) > 1:
+                complain(f"{failures} of {len(images)} images failed")
+            raise typer.Exit(SOME_FAILED)
+
+
+def open_detector(
+    scheme: str, model: str | None, device: str = "auto", precision: str = "fp32", flip: bool | None = None
+) -> LandmarkDetector:
+    """The detector for a scheme, with its model loaded. Raises SchemeError, ModelError."""
+    from ..scheme import load_scheme
+
+    definition = load_scheme(scheme)
+    model = choose_model(definition, model)
+    from ..detection import LandmarkDetector
+
+    return LandmarkDetector(definition, model, device=device, precision=precision, flip=flip)
+
+
+def detect_with_bar(
+    detector: LandmarkDetector, image: object, frames: object, slice_index: int | None, bar: Progress
+) -> Detection:
+    """Detect in one image; a long one (a cine) shows a second bar."""
+    task = bar.add_task("", total=100, visible=False)
+
+    def advance(fraction: float, text: str) -> None:
+        bar.update(task, completed=round(100 * fraction), description=text, visible=True)
+
+    try:
+        return detector.detect(image, frames=frames, slice_index=slice_index, progress=advance)
+    finally:
+        bar.remove_task(task)
+
+
+def refuse_to_overwrite(images: list[Path], outputs: list[Path]) -> None:
+    """Raises ImageError where a result would take the place of an input: a.png beside --figure in its own folder."""
+    inputs = {path.resolve() for path in images}
+    for path in outputs:
+        if path.resolve() in inputs:
+            raise ImageError(f"{path} is an input and would be overwritten; choose another --output folder.")
+
+
+def report(detection: Detection, path: Path, written: list[Path], quiet: bool, is_single: bool) -> None:
+    """Say what was found: in tables for a single image, in a line for one of many; notes go to stderr."""
+    for note in detection.notes:
+        complain(note, path)
+    if quiet:
+        return
+    console, first = out(), detection.frames[0]
+    if not is_single:
+        print(f"{shown(path)}: {counted(first.landmarks)} -> {shown(written[0])}")
+        return
+    console.print(landmark_table(first.landmarks))
+    if first.measurements:
+        console.print(measurement_table(first.measurements))
+    if len(detection.frames) > 1:
+        print(f"{len(detection.frames)} frames; the table shows the first, the files hold all.")
+    for target in written:
+        print(shown(target))
