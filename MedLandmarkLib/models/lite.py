@@ -229,9 +229,7 @@ class DepthwiseBlock(nn.Module):
     def __init__(self, channels: int, out_channels: int, domains: int) -> None:
         super().__init__()
         self.adapt = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1, bias=False)
-        self.depthwise = ConvolutionNorm(
-            out_channels, out_channels, kernel=5, groups=out_channels, domains=domains
-        )
+        self.depthwise = ConvolutionNorm(out_channels, out_channels, kernel=5, groups=out_channels, domains=domains)
         self.pointwise = ConvolutionNorm(out_channels, out_channels, kernel=1, domains=domains)
 
     def forward(self, features: torch.Tensor, lateral: torch.Tensor | None = None) -> torch.Tensor:

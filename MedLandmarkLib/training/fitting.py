@@ -33,8 +33,8 @@ _EPOCHS_PER_VALIDATION = 5
 class Fitting:
     """One training run: network, optimizer, running average and the step it has reached.
 
-    network must offer `logits(canvas, channels)`, `forward(canvas, channels)`, `trunk` and `norms`, as LiteNetwork does;
-    mean and std (3 numbers, 0..255) normalise the canvas.
+    network must offer `logits` and `forward` (canvas, channels), `trunk` and `norms`, as LiteNetwork does; mean and std
+    (3 numbers, 0..255) normalise the canvas.
     """
 
     def __init__(
@@ -160,13 +160,14 @@ class Fitting:
     def validate(self) -> dict[str, float]:
         """Mean radial error of the averaged network per task: mm where the spacing is known, otherwise canvas px."""
         self.refresh_norms()
-        return {
-            canvas.task.scheme_id: float(self.radial_errors(canvas)[0].nanmean()) for canvas in self.validation
-        }
+        return {canvas.task.scheme_id: float(self.radial_errors(canvas)[0].nanmean()) for canvas in self.validation}
 
     @torch.inference_mode()
     def radial_errors(self, canvas: Canvases) -> tuple[torch.Tensor, torch.Tensor]:
-        """(N, K) radial errors (mm, or canvas px where no spacing is known; NaN where absent) and (N, K) peak scores."""
+        """(N, K) radial errors and (N, K) peak scores.
+
+        Errors are in mm, or canvas px where no spacing is known; NaN where a landmark is absent.
+        """
         network = self.average.module.eval()
         errors, scores = [], []
         for cases in torch.arange(len(canvas)).split(self.recipe.batch_size):

@@ -34,7 +34,9 @@ def load_imagenet_trunk(network: LiteNetwork) -> None:
         if not name.startswith(left_out) and not name.endswith("num_batches_tracked")
     ]
     target = network.trunk.state_dict()
-    if len(kept) != len(target) or any(a.shape[-b.ndim :] != b.shape for a, b in zip(target.values(), kept, strict=True)):
+    if len(kept) != len(target) or any(
+        a.shape[-b.ndim :] != b.shape for a, b in zip(target.values(), kept, strict=True)
+    ):
         raise ModelError(f"{files[0].name} is not EfficientNet-Lite0: its layers do not fit the trunk.")
     # every domain begins with ImageNet's statistics
     network.trunk.load_state_dict(

@@ -1,0 +1,6 @@
+"""Detection: canvas geometry, heatmaps, the detector, and the way from an image to its landmarks."""
+
+from .pipeline import LandmarkDetector, detect
+from .result import Detection, FrameResult, ModelIdentity
+
+__all__ = ["Detection", "FrameResult", "LandmarkDetector", "ModelIdentity", "detect"]

@@ -1,0 +1,159 @@
+"""From an image to its landmarks: planes, heatmap peaks, landmarks in pixels and in patient space, measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..image import Image, read_image
+from ..landmark import Landmark, LandmarkSet, Status
+from ..measure import measure
+from ..models.loading import LoadedModel
+from ..models.store import load_model
+from ..plane import PlanePicture, stored_plane
+from ..scheme import Scheme, load_scheme
+from .confidence import ConfidenceModel
+from .detector import Detector, PicturePeaks
+from .result import Detection, FrameResult, ModelIdentity
+
+# Frames read, laid out and detected at a time: bounds the memory a long cine takes.
+_FRAMES_AT_A_TIME = 16
+
+Progress = Callable[[float, str], None]
+
+
+class LandmarkDetector:
+    """A model made ready for one scheme: load once, detect in as many images as there are.
+
+    Raises ModelError where the model does not know the scheme or the device is not there.
+    """
+
+    def __init__(
+        self,
+        scheme: Scheme | str,
+        model: LoadedModel | str = "lite",
+        *,
+        device: str = "auto",
+        precision: str = "fp32",
+        flip: bool | None = None,
+    ) -> None:
+        self.scheme = load_scheme(scheme) if isinstance(scheme, str) else scheme
+        self.model = load_model(model) if isinstance(model, str) else model
+        card = self.model.card
+        channels = card.channels(self.scheme.id)
+        self.confidence = ConfidenceModel.from_card((card.confidence or {}).get(self.scheme.id))
+        self.detector = Detector(
+            self.model.network,
+            card.input_for(self.scheme.id),
+            channels=slice(channels.first, channels.stop),
+            device=device,
+            precision=precision,
+            flip=card.flip_test if flip is None else flip,
+        )
+
+    def detect(
+        self,
+        image: Image,
+        *,
+        frames: Sequence[int] | str = (0,),
+        slice_index: int | None = None,
+        progress: Progress | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Detection:
+        """Find the scheme's landmarks in the named frames ("all" for every one) of an image.
+
+        progress is called with a fraction 0..1 and a text; should_stop is asked between batches, and
+        DetectionCancelled is raised when it answers yes. Raises ImageError for a frame or slice that does not exist.
+        """
+        wanted = range(image.frame_count) if frames == "all" else tuple(frames)
+        results: list[FrameResult] = []
+        for start in range(0, len(wanted), _FRAMES_AT_A_TIME):
+            pictures = [stored_plane(image, frame, slice_index) for frame in wanted[start : start + _FRAMES_AT_A_TIME]]
+            peaks = self.detector.detect(
+                [picture.picture for picture in pictures],
+                progress=_part_of(progress, start, len(pictures), len(wanted)),
+                should_stop=should_stop,
+            )
+            results += [self._frame_result(image, *pair) for pair in zip(pictures, peaks, strict=True)]
+        return Detection(
+            image=image,
+            scheme=self.scheme,
+            model=ModelIdentity(self.model.card.id, self.model.card.version, self.model.sha256),
+            settings={
+                "device": str(self.detector.device),
+                "precision": self.detector.precision,
+                "flip": self.detector.flip,
+                **({"slice": slice_index} if slice_index is not None else {}),
+            },
+            frames=tuple(results),
+            notes=(*image.warnings, *self.detector.notes),
+        )
+
+    def _frame_result(self, image: Image, plane_picture: PlanePicture, peaks: PicturePeaks) -> FrameResult:
+        ijk = plane_picture.ijk_from_plane(peaks.picture_xy)  # (K, 3)
+        ras = image.ras_from_ijk(ijk)
+        landmarks = LandmarkSet(
+            scheme_id=self.scheme.id,
+            landmarks=tuple(
+                self._landmark(name, ijk[k], None if ras is None else ras[k], float(peaks.score[k]), image)
+                for k, name in enumerate(self.scheme.names)
+            ),
+            frame=plane_picture.frame,
+        )
+        return FrameResult(landmarks, tuple(measure(landmarks, self.scheme)))
+
+    def _landmark(self, name: str, ijk: np.ndarray, ras: np.ndarray | None, score: float, image: Image) -> Landmark:
+        columns, rows, _ = image.size
+        is_inside = -0.5 <= ijk[0] <= columns - 0.5 and -0.5 <= ijk[1] <= rows - 0.5
+        judgement = self.confidence.judge(score, bool(is_inside))
+        position = tuple(float(value) for value in ijk)
+        return Landmark(
+            name=name,
+            ijk=position,
+            ras=None if ras is None else tuple(float(value) for value in ras),
+            status=judgement.status,
+            confidence=judgement.confidence,
+            score=score,
+            reason=judgement.reason,
+            predicted_ijk=None if judgement.status is Status.MISSING else position,
+        )
+
+
+def detect(
+    image: Image | Path | str,
+    scheme: Scheme | str,
+    model: LoadedModel | str = "lite",
+    *,
+    device: str = "auto",
+    precision: str = "fp32",
+    flip: bool | None = None,
+    frames: Iterable[int] | str = (0,),
+    slice_index: int | None = None,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Detection:
+    """Find landmarks in one image: the whole library in one call.
+
+    image: an Image or the path of one. scheme: for example "head-19" (`medlandmark schemes list`). model: an id of the
+    catalogue or of an imported model, "lite" being the one that ships with the library.
+    For many images make one LandmarkDetector and call its `detect`, so that the model is loaded once.
+    """
+    if not isinstance(image, Image):
+        image = read_image(image)
+    detector = LandmarkDetector(scheme, model, device=device, precision=precision, flip=flip)
+    return detector.detect(
+        image,
+        frames=frames if isinstance(frames, str) else tuple(frames),
+        slice_index=slice_index,
+        progress=progress,
+        should_stop=should_stop,
+    )
+
+
+def _part_of(progress: Progress | None, start: int, count: int, total: int) -> Progress | None:
+    """A progress callback for a part of the work that reports as a fraction of the whole."""
+    if progress is None:
+        return None
+    return lambda fraction, text: progress((start + fraction * count) / total, text)
