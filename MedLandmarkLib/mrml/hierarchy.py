@@ -1,0 +1,99 @@
+"""Where a result stands in the Data module: in a folder of its own, beside the image, under the image's study.
+
+- study, or whatever holds the image
+  - image
+  - folder "image head-19", one per result
+    - image head-19 (the landmarks)
+    - image head-19 measurements
+    - folder "Lines and angles"
+
+Outside Slicer's own application nobody makes items for nodes, so they are made here where they are missing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+
+FOLDER_ATTRIBUTE = "MedLandmark.Folder"  # tells the folders that the module made from those of the user
+DRAWINGS_FOLDER = "Lines and angles"
+
+
+def hierarchy_of(scene: Any) -> Any:
+    """The subject hierarchy of a scene, made where there is none."""
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
+
+def place_result(scene: Any, node: Any, volume: Any | None) -> None:
+    """Put a result into a folder beside its image, made where it stands in none yet."""
+    hierarchy = hierarchy_of(scene)
+    item = item_of(hierarchy, node)
+    if not own_folders(scene, [node]):
+        beside = hierarchy.GetItemParent(item if volume is None else item_of(hierarchy, volume))
+        folder = hierarchy.CreateFolderItem(beside or hierarchy.GetSceneItemID(), node.GetName())
+        hierarchy.SetItemAttribute(folder, FOLDER_ATTRIBUTE, "1")
+        hierarchy.SetItemParent(item, folder)
+
+
+def place_belonging(scene: Any, node: Any, result: Any) -> None:
+    """Put a table or another single node beside its result."""
+    hierarchy = hierarchy_of(scene)
+    hierarchy.SetItemParent(item_of(hierarchy, node), hierarchy.GetItemParent(item_of(hierarchy, result)))
+
+
+def place_drawings(scene: Any, drawings: list[Any], result: Any) -> None:
+    """Put lines and angles into one folder beside their result."""
+    hierarchy = hierarchy_of(scene)
+    beside = hierarchy.GetItemParent(item_of(hierarchy, result))
+    folder = hierarchy.GetItemChildWithName(beside, DRAWINGS_FOLDER)
+    if not folder:
+        folder = hierarchy.CreateFolderItem(beside, DRAWINGS_FOLDER)
+        hierarchy.SetItemAttribute(folder, FOLDER_ATTRIBUTE, "1")
+        hierarchy.SetItemExpanded(folder, False)
+    for drawing in drawings:
+        hierarchy.SetItemParent(item_of(hierarchy, drawing), folder)
+
+
+def own_folders(scene: Any, nodes: list[Any]) -> list[int]:
+    """The items of the folders that the module made and that hold any of the nodes, inner ones first."""
+    hierarchy = hierarchy_of(scene)
+    folders = {hierarchy.GetItemParent(item_of(hierarchy, node)) for node in nodes}
+    own = [folder for folder in folders if hierarchy.HasItemAttribute(folder, FOLDER_ATTRIBUTE)]
+    return sorted(own, key=lambda folder: _depth(hierarchy, folder), reverse=True)
+
+
+def remove_item(scene: Any, node: Any) -> None:
+    """Take a node out of the hierarchy, but not out of the scene."""
+    hierarchy = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
+    if hierarchy is not None and (item := hierarchy.GetItemByDataNode(node)):
+        hierarchy.RemoveItem(item, False, False)
+
+
+def remove_folders(scene: Any, folders: list[int]) -> None:
+    """Remove folders, inner ones first; what the user put there moves up."""
+    hierarchy = hierarchy_of(scene)
+    for folder in folders:
+        parent = hierarchy.GetItemParent(folder)
+        for item in _children(hierarchy, folder):
+            hierarchy.SetItemParent(item, parent)
+        hierarchy.RemoveItem(folder, False, False)
+
+
+def item_of(hierarchy: Any, node: Any) -> int:
+    """The item of a node, made where there is none."""
+    return hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+
+
+def _depth(hierarchy: Any, item: int) -> int:
+    depth = 0
+    while item != hierarchy.GetSceneItemID():
+        item, depth = hierarchy.GetItemParent(item), depth + 1
+    return depth
+
+
+def _children(hierarchy: Any, item: int) -> list[int]:
+    children = vtk.vtkIdList()
+    hierarchy.GetItemChildren(item, children)
+    return [children.GetId(number) for number in range(children.GetNumberOfIds())]
