@@ -1,0 +1,216 @@
+"""From an image of the scene to a result in the scene, through the engine."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ..engine import POLL_INTERVAL_MS, EngineClient, Signal
+from ..errors import DetectionCancelled, ImageError, MedLandmarkError, ModelError
+from ..landmark import Landmark, LandmarkSet, Status
+from ..scheme import Scheme, load_scheme
+from .requirements import enginePython
+
+
+class DetectionLogic:
+    """Runs one detection at a time; the scene changes only when it is complete.
+
+    Signals: progressed(fraction, text), finished(node), failed(message, details), cancelled(), stopped(message): the
+    engine went by itself, and will be started again by the next detection.
+    """
+
+    def __init__(self, scene: Any, engine: EngineClient | None = None) -> None:
+        import qt
+
+        self.scene = scene
+        self.engine = engine or EngineClient(enginePython())
+        self.progressed = Signal("fraction", "text")
+        self.finished = Signal("node")
+        self.failed = Signal("message", "details")
+        self.cancelled = Signal()
+        self.stopped = Signal("message")
+        self._job: int | None = None
+        self._request: dict[str, Any] = {}
+        self._startedAt = 0.0
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_INTERVAL_MS)
+        self._timer.timeout.connect(self._poll)
+        self.engine.progress.connect(self._onProgress)
+        self.engine.finished.connect(self._onFinished)
+        self.engine.failed.connect(self._onFailed)
+        self.engine.cancelled.connect(self._onCancelled)
+        self.engine.stopped.connect(self.stopped.emit)
+
+    @property
+    def isBusy(self) -> bool:
+        """Whether a detection is under way."""
+        return self._job is not None
+
+    def start(
+        self, volume: Any, schemeId: str, modelId: str = "lite", device: str = "auto", sliceIndex: int | None = None
+    ) -> None:
+        """Begin a detection and return at once. Raises MedLandmarkError where the input cannot be used."""
+        from ..mrml.volume import image_from_volume
+
+        if self.isBusy:
+            raise MedLandmarkError(_("A detection is under way; wait for it, or cancel it."))
+        scheme = load_scheme(schemeId)
+        image = image_from_volume(volume, header_of=headerOf)
+        sliceCount = image.size[2]
+        if sliceIndex is None and sliceCount > 1:
+            raise ImageError(
+                _("Volume '{name}' has {count} slices: choose a slice view whose slice is to be used.").format(
+                    name=volume.GetName(), count=sliceCount
+                )
+            )
+        logging.info(f"Detecting {scheme.id} with {modelId} in {volume.GetName()}")
+        self._startedAt = time.monotonic()
+        self._request = {"volumeId": volume.GetID(), "volume": volume, "scheme": scheme}
+        self._job = self.engine.detect(
+            image, str(scheme.path) if scheme.path and not _isShipped(scheme) else scheme.id, modelId, device=device,
+            slice_index=sliceIndex,
+        )  # fmt: skip
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Stop the detection; `cancelled` comes within a second."""
+        if self._job is not None:
+            self.engine.cancel(self._job)
+
+    def detect(
+        self, volume: Any, schemeId: str, modelId: str = "lite", device: str = "auto", sliceIndex: int | None = None
+    ) -> Any:
+        """Detect and wait for the result, with the application alive; the fiducial node.
+
+        Raises MedLandmarkError, and DetectionCancelled where somebody cancelled.
+        """
+        import slicer
+
+        outcome: list[tuple[str, Any]] = []
+        slots = {
+            self.finished: lambda node: outcome.append(("node", node)),
+            self.failed: lambda message, details: outcome.append(("error", message)),
+            self.cancelled: lambda: outcome.append(("cancelled", None)),
+        }
+        for signal, slot in slots.items():
+            signal.connect(slot)
+        try:
+            self.start(volume, schemeId, modelId, device, sliceIndex)
+            while not outcome:
+                slicer.app.processEvents()
+                time.sleep(0.005)
+                self._poll()
+        finally:
+            for signal, slot in slots.items():
+                signal.disconnect(slot)
+        kind, value = outcome[0]
+        if kind == "cancelled":
+            raise DetectionCancelled(_("The detection was cancelled."))
+        if kind == "error":
+            raise ModelError(value)
+        return value
+
+    def request(self, kind: str, **fields: Any) -> int:
+        """Any other job of the engine (models, download, import, delete); its answer comes by the engine's signals."""
+        job = self.engine.request(kind, fields)
+        self._timer.start()
+        return job
+
+    def close(self) -> None:
+        """Stop the engine; for when the module or the application is closed."""
+        self._timer.stop()
+        self.engine.stop()
+        self._job = None
+
+    def _poll(self) -> None:
+        self.engine.poll()
+        if not self.engine.is_busy:
+            self._timer.stop()
+
+    def _onProgress(self, job: int, fraction: float, text: str) -> None:
+        if job == self._job:
+            self.progressed.emit(fraction, text)
+
+    def _onFinished(self, job: int, result: Mapping[str, Any]) -> None:
+        if job != self._job:
+            return
+        self._job = None
+        try:
+            node = self._placed(result)
+        except MedLandmarkError as error:
+            self.failed.emit(str(error), "")
+            return
+        logging.info(f"Detected in {time.monotonic() - self._startedAt:.2f} s: {node.GetName()}")
+        self.finished.emit(node)
+
+    def _placed(self, result: Mapping[str, Any]) -> Any:
+        """The fiducial node of a result, in the scene. Raises MedLandmarkError."""
+        from ..mrml.origin import Provenance
+        from ..mrml.results import create_result
+
+        scheme, volume = self._request["scheme"], self.scene.GetNodeByID(self._request["volumeId"])
+        if volume is None or volume is not self._request["volume"]:
+            raise ImageError(_("The image was removed from the scene during the detection, so its result was dropped."))
+        frame = result["frames"][0]
+        landmarks = LandmarkSet(scheme.id, tuple(_landmark(entry) for entry in frame["landmarks"]), frame["frame"])
+        model = result["model"]
+        provenance = Provenance(model["id"], model["version"], model["sha256"], result["settings"])
+        node = create_result(self.scene, volume, landmarks, scheme, provenance=provenance)
+        return node
+
+    def _onFailed(self, job: int, message: str, details: str) -> None:
+        if job == self._job:
+            self._job = None
+            logging.error(f"Detection failed: {message}")
+            self.failed.emit(message, details)
+
+    def _onCancelled(self, job: int) -> None:
+        if job == self._job:
+            self._job = None
+            self.cancelled.emit()
+
+
+def headerOf(instanceUid: str) -> Any | None:
+    """The DICOM header of an instance in Slicer's database; None where it is not there. Raises ImageError."""
+    import pydicom
+    import slicer
+
+    database = getattr(slicer, "dicomDatabase", None)
+    path = database.fileForInstance(instanceUid) if database is not None else ""
+    if not path:
+        return None
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True)
+    except (OSError, ValueError, TypeError, KeyError, pydicom.errors.InvalidDicomError) as error:
+        raise ImageError(
+            _("The DICOM file of the image, {path}, cannot be read ({error}). Import it again.").format(
+                path=path, error=error
+            )
+        ) from error
+
+
+def _isShipped(scheme: Scheme) -> bool:
+    from ..scheme import list_schemes
+
+    return any(one.id == scheme.id and one.path == scheme.path for one in list_schemes())
+
+
+def _landmark(entry: Mapping[str, Any]) -> Landmark:
+    """A landmark of a `.landmarks.json` document (Resources/Landmarks-schema.json)."""
+    status = Status(entry["status"])
+    ijk = tuple(entry["ijk"]) if entry["ijk"] is not None else None
+    predicted = tuple(entry["predicted_ijk"]) if entry.get("predicted_ijk") else None
+    return Landmark(
+        name=entry["name"],
+        ijk=ijk,
+        ras=tuple(entry["ras"]) if entry["ras"] is not None else None,
+        status=status,
+        confidence=entry["confidence"],
+        score=entry["score"],
+        reason=entry.get("reason", ""),
+        predicted_ijk=predicted or (ijk if status in (Status.PREDICTED, Status.DOUBTFUL) else None),
+    )

@@ -1,0 +1,74 @@
+"""An engine without a network, for tests of the module: its landmarks stand at known places of the picture.
+
+The scheme's landmarks lie on an ellipse; the second is doubtful. It works for $MEDLANDMARK_TEST_SECONDS, in steps.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from MedLandmarkLib.engine.image_exchange import image_from_fields
+from MedLandmarkLib.engine.jobs import JobContext
+from MedLandmarkLib.engine.server import serve
+from MedLandmarkLib.engine.standard_jobs import standard_jobs
+from MedLandmarkLib.errors import DetectionCancelled
+from MedLandmarkLib.export.landmarks_json import landmarks_document
+from MedLandmarkLib.landmark import Landmark, LandmarkSet, Status
+from MedLandmarkLib.measure import measure
+from MedLandmarkLib.scheme import load_scheme
+
+
+def expected_ijk(
+    number: int, count: int, size: tuple[int, int, int], slice_index: int = 0
+) -> tuple[float, float, float]:
+    """Where landmark `number` of `count` is found in a picture of (columns, rows, slices)."""
+    angle = 2 * math.pi * (number + 0.25) / count
+    columns, rows, _ = size
+    return columns * (0.5 + 0.3 * math.cos(angle)), rows * (0.5 + 0.35 * math.sin(angle)), float(slice_index)
+
+
+def detect(fields: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
+    seconds = float(os.environ.get("MEDLANDMARK_TEST_SECONDS", "0.05"))
+    image, scheme = image_from_fields(fields["image"]), load_scheme(fields["scheme"])
+    end, begin = time.monotonic() + seconds, time.monotonic()
+    while (now := time.monotonic()) < end:
+        if context.should_stop():
+            raise DetectionCancelled("stopped")
+        context.progress((now - begin) / seconds, "Looking for landmarks")
+        time.sleep(0.01)
+    landmarks = LandmarkSet(
+        scheme.id, tuple(_landmark(k, image, scheme, fields["slice_index"]) for k in range(len(scheme)))
+    )
+    detection = SimpleNamespace(
+        image=image, scheme=scheme, model=SimpleNamespace(id=fields["model"], version="double", sha256="0" * 64),
+        settings={"device": "cpu", "precision": "fp32", "flip": False}, notes=(),
+        frames=(SimpleNamespace(landmarks=landmarks, measurements=tuple(measure(landmarks, scheme))),),
+    )  # fmt: skip
+    return landmarks_document(detection)
+
+
+def _landmark(number: int, image: Any, scheme: Any, slice_index: int | None) -> Landmark:
+    ijk = expected_ijk(number, len(scheme), image.size, slice_index or 0)
+    ras = image.ras_from_ijk(ijk)
+    is_doubtful = number == 1
+    return Landmark(
+        scheme.names[number],
+        ijk=ijk,
+        ras=None if ras is None else tuple(float(value) for value in ras),
+        status=Status.DOUBTFUL if is_doubtful else Status.PREDICTED,
+        confidence=0.31 if is_doubtful else 0.92,
+        score=0.4 if is_doubtful else 0.9,
+        reason="confidence 0.31 is below 0.50" if is_doubtful else "",
+        predicted_ijk=ijk,
+    )
+
+
+if __name__ == "__main__":
+    registry = standard_jobs()
+    registry.register("detect", detect)
+    serve(registry)
