@@ -54,8 +54,9 @@ def load_model(model: str) -> LoadedModel:
     """
     from .loading import load
 
-    if "/" in model or os.sep in model:
-        return load(read_card(Path(model) / CARD_NAME))
+    card_file = Path(model) / CARD_NAME
+    if ("/" in model or os.sep in model) and card_file.is_file():
+        return load(read_card(card_file))
     return load(require_installed(model))
 
 
