@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from model_files import AlteredFile, ReferenceImport
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -21,6 +25,33 @@ def the_golden_folder() -> Path:
     folder = REPOSITORY / "Testing" / "Data" / "golden"
     assert folder.is_dir(), f"{folder} is part of the repository and is not there."
     return folder
+
+
+@pytest.fixture(scope="session")
+def the_weights(the_golden_folder: Path) -> Path:
+    """The small reference models, as the reference wrote them."""
+    return the_golden_folder / "weights"
+
+
+@pytest.fixture(autouse=True)
+def a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Models of the person who runs the tests are neither seen nor touched."""
+    monkeypatch.setenv("MEDLANDMARK_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def an_import(the_weights: Path, tmp_path: Path) -> ReferenceImport:
+    from model_files import ReferenceImport
+
+    return ReferenceImport(the_weights, tmp_path)
+
+
+@pytest.fixture
+def an_altered_file(the_weights: Path, tmp_path: Path) -> AlteredFile:
+    from model_files import AlteredFile
+
+    return AlteredFile(the_weights, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,6 @@ from MedLandmarkLib.models.checkpoint import read_tensors
 FIRST_ADAPTER_TENSOR = "backbone.module.layers.0.attn.qkv.lora_down.weight"
 
 
-@pytest.fixture(scope="module")
-def the_weights(the_golden_folder: Path) -> Path:
-    return the_golden_folder / "weights"
-
-
 @pytest.mark.parametrize(("name", "rows"), [("", 4097), ("_evenpos", 4096)])
 def test_both_forms_of_the_base_file_are_read(the_weights: Path, name: str, rows: int) -> None:
     tensors = read_tensors(the_weights / f"sapiens_tiny_epoch_1600_clean{name}.pth")

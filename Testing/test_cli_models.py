@@ -17,12 +17,6 @@ ADAPTER = "head/best_EPE_epoch_200.pth"
 BASE = "sapiens_tiny_epoch_1600_clean.pth"
 
 
-@pytest.fixture(autouse=True)
-def a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MEDLANDMARK_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 @pytest.fixture
 def a_command() -> Callable[..., Any]:
     return lambda *arguments, **more: CliRunner().invoke(models_app, [str(argument) for argument in arguments], **more)

@@ -19,27 +19,6 @@ from MedLandmarkLib.models import importing, store
 from MedLandmarkLib.models.folder import models_folder
 
 
-@pytest.fixture(autouse=True)
-def a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MEDLANDMARK_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def the_weights(the_golden_folder: Path) -> Path:
-    return the_golden_folder / "weights"
-
-
-@pytest.fixture
-def an_import(the_weights: Path, tmp_path: Path) -> ReferenceImport:
-    return ReferenceImport(the_weights, tmp_path)
-
-
-@pytest.fixture
-def an_altered_file(the_weights: Path, tmp_path: Path) -> AlteredFile:
-    return AlteredFile(the_weights, tmp_path)
-
-
 def _lost(name: str) -> Callable[[dict], dict]:
     return lambda tensors: {key: tensor for key, tensor in tensors.items() if key != name}
 

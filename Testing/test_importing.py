@@ -20,27 +20,6 @@ from MedLandmarkLib.models.folder import file_sha256, models_folder
 from MedLandmarkLib.resources import resource_path
 
 
-@pytest.fixture(autouse=True)
-def a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MEDLANDMARK_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def the_weights(the_golden_folder: Path) -> Path:
-    return the_golden_folder / "weights"
-
-
-@pytest.fixture
-def an_import(the_weights: Path, tmp_path: Path) -> ReferenceImport:
-    return ReferenceImport(the_weights, tmp_path)
-
-
-@pytest.fixture
-def an_altered_file(the_weights: Path, tmp_path: Path) -> AlteredFile:
-    return AlteredFile(the_weights, tmp_path)
-
-
 @pytest.mark.parametrize(("name", "keypoints"), [(UNIVERSAL, 88), (HEAD, 19)])
 @pytest.mark.parametrize("base", [BASE, EVEN_BASE])
 def test_an_adapter_with_its_base_becomes_a_ready_network(

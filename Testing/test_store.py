@@ -13,22 +13,6 @@ from MedLandmarkLib.models import store
 from MedLandmarkLib.models.folder import base_path, models_folder
 
 
-@pytest.fixture(autouse=True)
-def a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MEDLANDMARK_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def the_weights(the_golden_folder: Path) -> Path:
-    return the_golden_folder / "weights"
-
-
-@pytest.fixture
-def an_import(the_weights: Path, tmp_path: Path) -> ReferenceImport:
-    return ReferenceImport(the_weights, tmp_path)
-
-
 def test_what_is_installed_is_listed_and_what_is_not_says_how(an_import: ReferenceImport) -> None:
     an_import(HEAD)
     assert "tiny" in [card.id for card in store.installed_models()]

@@ -12,11 +12,6 @@ from MedLandmarkLib.errors import ModelError
 from MedLandmarkLib.models.checkpoint import FileKind, file_kind, read_tensors, unpacked_members, weight_members
 
 
-@pytest.fixture(scope="module")
-def the_weights(the_golden_folder: Path) -> Path:
-    return the_golden_folder / "weights"
-
-
 def _archive(path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in members.items():
