@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from MedLandmarkLib.engine.image_exchange import image_from_fields
 from MedLandmarkLib.engine.jobs import JobContext
 from MedLandmarkLib.engine.server import serve
@@ -20,6 +22,7 @@ from MedLandmarkLib.errors import DetectionCancelled
 from MedLandmarkLib.export.landmarks_json import landmarks_document
 from MedLandmarkLib.landmark import Landmark, LandmarkSet, Status
 from MedLandmarkLib.measure import measure
+from MedLandmarkLib.plane import PLANE_SETTING, Plane, oblique_plane, plane_setting
 from MedLandmarkLib.scheme import load_scheme
 
 
@@ -41,19 +44,29 @@ def detect(fields: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
             raise DetectionCancelled("stopped")
         context.progress((now - begin) / seconds, "Looking for landmarks")
         time.sleep(0.01)
-    landmarks = LandmarkSet(
-        scheme.id, tuple(_landmark(k, image, scheme, fields["slice_index"]) for k in range(len(scheme)))
-    )
+    places, settings = _places(image, len(scheme), fields)
+    landmarks = LandmarkSet(scheme.id, tuple(_landmark(k, image, scheme, ijk) for k, ijk in enumerate(places)))
     detection = SimpleNamespace(
         image=image, scheme=scheme, model=SimpleNamespace(id=fields["model"], version="double", sha256="0" * 64),
-        settings={"device": "cpu", "precision": "fp32", "flip": False}, notes=(),
+        settings={"device": "cpu", "precision": "fp32", "flip": False, **settings}, notes=(),
         frames=(SimpleNamespace(landmarks=landmarks, measurements=tuple(measure(landmarks, scheme))),),
     )  # fmt: skip
     return landmarks_document(detection)
 
 
-def _landmark(number: int, image: Any, scheme: Any, slice_index: int | None) -> Landmark:
-    ijk = expected_ijk(number, len(scheme), image.size, slice_index or 0)
+def _places(image: Any, count: int, fields: Mapping[str, Any]) -> tuple[list[tuple[float, ...]], dict[str, Any]]:
+    """Where the landmarks are found, and what is noted of the plane; in a cut the first is its brightest pixel."""
+    if fields["plane"] is None:
+        return [expected_ijk(k, count, image.size, fields["slice_index"] or 0) for k in range(count)], {}
+    plane = Plane.from_fields(fields["plane"])
+    cut = oblique_plane(image, plane)
+    found = np.array([expected_ijk(k, count, (*plane.size_wh, 1))[:2] for k in range(count)])
+    row, column = np.unravel_index(np.argmax(cut.picture[..., 0]), cut.picture.shape[:2])
+    found[0] = column, row
+    return [tuple(ijk) for ijk in cut.ijk_from_plane(found).tolist()], {PLANE_SETTING: plane_setting(image, plane)}
+
+
+def _landmark(number: int, image: Any, scheme: Any, ijk: tuple[float, ...]) -> Landmark:
     ras = image.ras_from_ijk(ijk)
     is_doubtful = number == 1
     return Landmark(

@@ -13,6 +13,7 @@ from MedLandmarkLib.detection import Detection, FrameResult, ModelIdentity
 from MedLandmarkLib.image import Image
 from MedLandmarkLib.landmark import Landmark, LandmarkSet, Status
 from MedLandmarkLib.measure import measure
+from MedLandmarkLib.plane import Plane
 from MedLandmarkLib.scheme import Scheme, load_scheme
 
 
@@ -33,9 +34,11 @@ class DetectorDouble:
         *,
         frames: Sequence[int] | str = (0,),
         slice_index: int | None = None,
+        plane: Plane | None = None,
         progress: Callable[[float, str], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Detection:
+        assert plane is None, "the double detects in stored slices"
         wanted = range(image.frame_count) if frames == "all" else frames
         results = []
         for frame in wanted:

@@ -7,12 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import ImageError
 from ..image import Image, read_image
 from ..landmark import Landmark, LandmarkSet, Status
 from ..measure import measure
 from ..models.loading import LoadedModel
 from ..models.store import load_model
-from ..plane import PlanePicture, stored_plane
+from ..plane import (
+    PLANE_SETTING,
+    Plane,
+    PlanePicture,
+    SampledPicture,
+    oblique_plane,
+    plane_setting,
+    stored_plane,
+)
 from ..scheme import Scheme, load_scheme
 from .confidence import ConfidenceModel
 from .detector import Detector, PicturePeaks
@@ -59,18 +68,25 @@ class LandmarkDetector:
         *,
         frames: Sequence[int] | str = (0,),
         slice_index: int | None = None,
+        plane: Plane | None = None,
         progress: Progress | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Detection:
         """Find the scheme's landmarks in the named frames ("all" for every one) of an image.
 
+        Of a volume, slice_index names a stored slice, or plane is a cut through it in any direction (`oblique_plane`).
         progress is called with a fraction 0..1 and a text; should_stop is asked between batches, and
         DetectionCancelled is raised when it answers yes. Raises ImageError for a frame or slice that does not exist.
         """
+        if plane is not None and slice_index is not None:
+            raise ImageError(f"A plane and slice {slice_index} were given; give one of them.")
         wanted = range(image.frame_count) if frames == "all" else tuple(frames)
         results: list[FrameResult] = []
         for start in range(0, len(wanted), _FRAMES_AT_A_TIME):
-            pictures = [stored_plane(image, frame, slice_index) for frame in wanted[start : start + _FRAMES_AT_A_TIME]]
+            pictures = [
+                stored_plane(image, frame, slice_index) if plane is None else oblique_plane(image, plane, frame)
+                for frame in wanted[start : start + _FRAMES_AT_A_TIME]
+            ]
             peaks = self.detector.detect(
                 [picture.picture for picture in pictures],
                 progress=_part_of(progress, start, len(pictures), len(wanted)),
@@ -86,12 +102,15 @@ class LandmarkDetector:
                 "precision": self.detector.precision,
                 "flip": self.detector.flip,
                 **({"slice": slice_index} if slice_index is not None else {}),
+                **({} if plane is None else {PLANE_SETTING: plane_setting(image, plane)}),
             },
             frames=tuple(results),
             notes=(*image.warnings, *self.detector.notes),
         )
 
-    def _frame_result(self, image: Image, plane_picture: PlanePicture, peaks: PicturePeaks) -> FrameResult:
+    def _frame_result(
+        self, image: Image, plane_picture: PlanePicture | SampledPicture, peaks: PicturePeaks
+    ) -> FrameResult:
         ijk = plane_picture.ijk_from_plane(peaks.picture_xy)  # (K, 3)
         ras = image.ras_from_ijk(ijk)
         landmarks = LandmarkSet(
@@ -105,8 +124,7 @@ class LandmarkDetector:
         return FrameResult(landmarks, tuple(measure(landmarks, self.scheme)))
 
     def _landmark(self, name: str, ijk: np.ndarray, ras: np.ndarray | None, score: float, image: Image) -> Landmark:
-        columns, rows, _ = image.size
-        is_inside = -0.5 <= ijk[0] <= columns - 0.5 and -0.5 <= ijk[1] <= rows - 0.5
+        is_inside = np.all((ijk >= -0.5) & (ijk <= np.array(image.size) - 0.5))
         judgement = self.confidence.judge(score, bool(is_inside))
         position = tuple(float(value) for value in ijk)
         return Landmark(
@@ -131,6 +149,7 @@ def detect(
     flip: bool | None = None,
     frames: Iterable[int] | str = (0,),
     slice_index: int | None = None,
+    plane: Plane | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Detection:
@@ -147,6 +166,7 @@ def detect(
         image,
         frames=frames if isinstance(frames, str) else tuple(frames),
         slice_index=slice_index,
+        plane=plane,
         progress=progress,
         should_stop=should_stop,
     )

@@ -22,6 +22,7 @@ from .signal import Signal
 
 if TYPE_CHECKING:
     from ..image import Image
+    from ..plane import Plane
 
 POLL_INTERVAL_MS = 30  # a good interval for the timer that calls poll()
 # Slicer's GUI thread may keep Python's lock while no Python runs; the threads that read the pipes get it only here.
@@ -92,16 +93,18 @@ class EngineClient:
         flip: bool | None = None,
         frames: Iterable[int] | str = (0,),
         slice_index: int | None = None,
+        plane: Plane | None = None,
     ) -> int:
         """Ask for the landmarks of an image, with the arguments of `MedLandmarkLib.detect`; the number of the job.
 
         image: the path of a file, or an Image, whose pixels go to the worker by a temporary file, which is written from
         a thread and removed after the job: leave the array alone until then. The result is the document of
-        `STEM.landmarks.json` (Resources/Landmarks-schema.json).
+        `STEM.landmarks.json` (Resources/Landmarks-schema.json). plane: instead of a slice, a cut through a volume.
         Raises EngineError for arguments that make no sense; all else comes by `failed`.
         """
         settings = {"model": model, "device": device, "precision": precision, "flip": flip}
         settings |= {"frames": frames, "slice_index": slice_index}
+        settings |= {"plane": None if plane is None else plane.to_fields()}
         if isinstance(image, (str, os.PathLike)):
             path = os.path.abspath(os.path.expanduser(image))  # the worker works in another folder
             return self.request("detect", DetectRequest(path, scheme, **settings).to_fields())

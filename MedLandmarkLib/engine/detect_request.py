@@ -17,6 +17,7 @@ class DetectRequest:
 
     image: the path of a file, or the fields of an image whose pixels lie in a file (`image_exchange`).
     frames: frame numbers from 0, or "all". slice_index: a volume's stored slice, from 0.
+    plane: instead of a slice, the fields of a cut through a volume (`Plane.to_fields`).
     Raises EngineError that names the field and its value.
     """
 
@@ -28,6 +29,7 @@ class DetectRequest:
     flip: bool | None = None
     frames: str | tuple[int, ...] = (0,)
     slice_index: int | None = None
+    plane: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         _require(isinstance(self.image, (str, dict)) and bool(self.image), "image", self.image, "a path or an image")
@@ -37,6 +39,8 @@ class DetectRequest:
         _require(self.precision in PRECISIONS, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
         _require(self.flip is None or isinstance(self.flip, bool), "flip", self.flip, "true, false or null")
         _require(self.slice_index is None or _is_index(self.slice_index), "slice_index", self.slice_index, "a number")
+        is_plane = isinstance(self.plane, Mapping) and set(self.plane) == {"plane_to_ras", "size_wh"}
+        _require(self.plane is None or is_plane, "plane", self.plane, "the fields of a plane")
         if self.frames != "all":
             is_numbers = isinstance(self.frames, Iterable) and not isinstance(self.frames, str)
             frames = tuple(self.frames) if is_numbers else ()

@@ -40,6 +40,7 @@ def detect_job(shelf: DetectorShelf, fields: Mapping[str, Any], context: JobCont
     context.progress(0.0, "Reading the image")
     from ..export.landmarks_json import landmarks_document
     from ..image import read_image
+    from ..plane import Plane
 
     image = read_image(request.image) if isinstance(request.image, str) else image_from_fields(request.image)
     start = _READ
@@ -58,6 +59,7 @@ def detect_job(shelf: DetectorShelf, fields: Mapping[str, Any], context: JobCont
         image,
         frames=request.frames,
         slice_index=request.slice_index,
+        plane=None if request.plane is None else Plane.from_fields(request.plane),
         progress=context.part(start, 1.0),
         should_stop=context.should_stop,
     )

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import MedLandmarkError
 from ..landmark import Landmark, Status
 from .files import written_whole
+from .pictured import as_drawn
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -53,7 +54,8 @@ def write_figure(detection: Detection, path: Path | str, frame: int | None = Non
     figure_class, canvas_class = _matplotlib()
     result = _result(detection, frame)
     listed = [*_legend_lines(result), *_measurement_lines(result)]
-    width, height = _picture_inches(detection.image)
+    image, drawn = as_drawn(detection.image, detection.settings, result)
+    width, height = _picture_inches(image)
     page = (
         _MARGIN_INCHES + width + _LEGEND_INCHES,
         _TITLE_INCHES + max(height + _MARGIN_INCHES, len(listed) * _LINE_INCHES + 0.4),
@@ -62,9 +64,9 @@ def write_figure(detection: Detection, path: Path | str, frame: int | None = Non
     picture = figure.add_axes(
         (_MARGIN_INCHES / page[0], (page[1] - _TITLE_INCHES - height) / page[1], width / page[0], height / page[1])
     )
-    _draw_picture(picture, detection.image, result)
-    _draw_landmarks(picture, result)
-    _draw_scale_bar(picture, detection.image)
+    _draw_picture(picture, image, drawn)
+    _draw_landmarks(picture, drawn)
+    _draw_scale_bar(picture, image)
     _write_title(figure, page, detection, result)
     _write_lines(figure, page, width, listed)
     with written_whole(path) as temporary:

@@ -18,6 +18,7 @@ import numpy as np
 from ..landmark import Landmark, Status
 from .figure import COLOURS
 from .files import written_whole
+from .pictured import as_drawn
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -58,7 +59,7 @@ def report_html(detection: Detection) -> str:
         f"</title><style>{_STYLE}</style></head><body>\n<h1>{escape(name)}</h1>\n"
         f'<p class="note">{escape(scheme.title)}. Model: {escape(model)}. Calibration: {escape(calibration.kind)}, '
         f"{escape(calibration.source)}. For research; not for diagnosis.</p>\n"
-        f'<div class="page">\n{_picture(image, result, scheme)}\n<div>\n'
+        f'<div class="page">\n{_picture(*as_drawn(image, detection.settings, result), scheme)}\n<div>\n'
         f"<h2>Measurements</h2>\n{_measurements(result.measurements, scheme)}\n"
         f"<h2>Landmarks</h2>\n{_landmarks(result, scheme)}\n</div>\n</div>\n"
         + "".join(f'<p class="note">{escape(note)}</p>\n' for note in detection.notes)

@@ -63,31 +63,37 @@ class Drawings:
         if names is not None and not is_shown:
             return
         moved = None if names is None else set(names)
-        ras = self._places(landmarks)
+        follows = {
+            key: drawing
+            for key, drawing in self._drawings.items()
+            if (moved is None or not moved.isdisjoint(drawing.inputs)) and self._is_there(key)
+        }
+        ras = self._places(landmarks, {name for drawing in follows.values() for name in drawing.inputs})
         doubtful = {landmark.name for landmark in landmarks if landmark.status is Status.DOUBTFUL}
-        for key, drawing in self._drawings.items():
-            node = self._nodes.get(key)
-            if node is None or node.GetScene() is None or (moved is not None and moved.isdisjoint(drawing.inputs)):
-                continue
+        for key, drawing in follows.items():
+            node = self._nodes[key]
             places = drawing.places(ras)
             if places is not None:
                 _move(node, places, is_doubtful=not doubtful.isdisjoint(drawing.inputs))
             node.GetDisplayNode().SetVisibility(is_shown and places is not None)
 
-    def _places(self, landmarks: LandmarkSet) -> dict[str, np.ndarray]:
-        """Where the usable points stand in the world."""
-        numbers = {name: number for number, name in enumerate(landmarks.names)}
+    def _is_there(self, key: str) -> bool:
+        """Whether a drawing's node was made and the user has not deleted it."""
+        return key in self._nodes and self._nodes[key].GetScene() is not None
+
+    def _places(self, landmarks: LandmarkSet, names: set[str]) -> dict[str, np.ndarray]:
+        """Where those of the named points stand in the world that are usable."""
         return {
-            landmark.name: np.array(self._result.GetNthControlPointPositionWorld(numbers[landmark.name]))
-            for landmark in landmarks
-            if landmark.status.is_usable
+            landmark.name: np.array(self._result.GetNthControlPointPositionWorld(number))
+            for number, landmark in enumerate(landmarks)
+            if landmark.name in names and landmark.status.is_usable
         }
 
     def _create_missing(self) -> None:
         made = []
         with active_place_node_kept(self._scene):
             for key, drawing in self._drawings.items():
-                if key not in self._nodes or self._nodes[key].GetScene() is None:
+                if not self._is_there(key):
                     self._nodes[key] = self._create(key, drawing)
                     made.append(self._nodes[key])
         if made:

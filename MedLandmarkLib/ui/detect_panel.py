@@ -63,7 +63,7 @@ class DetectPanel:
                 self._schemes.scheme.id,
                 self._parameters.modelId,
                 self._parameters.device,
-                self._inputs.sliceIndex(),
+                **self._inputs.picture(),
             )
             self.say(_("Starting..."))
         except MedLandmarkError as error:

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from ..engine import POLL_INTERVAL_MS, EngineClient, Signal
 from ..errors import DetectionCancelled, ImageError, MedLandmarkError, ModelError
 from ..landmark import Landmark, LandmarkSet, Status
+from ..plane import Plane
 from ..scheme import Scheme, load_scheme
 from .requirements import enginePython
 
@@ -51,9 +52,18 @@ class DetectionLogic:
         return self._job is not None
 
     def start(
-        self, volume: Any, schemeId: str, modelId: str = "lite", device: str = "auto", sliceIndex: int | None = None
+        self,
+        volume: Any,
+        schemeId: str,
+        modelId: str = "lite",
+        device: str = "auto",
+        sliceIndex: int | None = None,
+        plane: Plane | None = None,
     ) -> None:
-        """Begin a detection and return at once. Raises MedLandmarkError where the input cannot be used."""
+        """Begin a detection and return at once. Raises MedLandmarkError where the input cannot be used.
+
+        Of a volume: a stored slice, or a plane that cuts through it.
+        """
         from ..mrml.volume import image_from_volume
 
         if self.isBusy:
@@ -61,7 +71,7 @@ class DetectionLogic:
         scheme = load_scheme(schemeId)
         image = image_from_volume(volume, header_of=headerOf)
         sliceCount = image.size[2]
-        if sliceIndex is None and sliceCount > 1:
+        if sliceIndex is None and plane is None and sliceCount > 1:
             raise ImageError(
                 _("Volume '{name}' has {count} slices: choose a slice view whose slice is to be used.").format(
                     name=volume.GetName(), count=sliceCount
@@ -72,7 +82,7 @@ class DetectionLogic:
         self._request = {"volumeId": volume.GetID(), "volume": volume, "scheme": scheme}
         self._job = self.engine.detect(
             image, str(scheme.path) if scheme.path and not _isShipped(scheme) else scheme.id, modelId, device=device,
-            slice_index=sliceIndex,
+            slice_index=sliceIndex, plane=plane,
         )  # fmt: skip
         self._timer.start()
 
@@ -82,7 +92,13 @@ class DetectionLogic:
             self.engine.cancel(self._job)
 
     def detect(
-        self, volume: Any, schemeId: str, modelId: str = "lite", device: str = "auto", sliceIndex: int | None = None
+        self,
+        volume: Any,
+        schemeId: str,
+        modelId: str = "lite",
+        device: str = "auto",
+        sliceIndex: int | None = None,
+        plane: Plane | None = None,
     ) -> Any:
         """Detect and wait for the result, with the application alive; the fiducial node.
 
@@ -99,7 +115,7 @@ class DetectionLogic:
         for signal, slot in slots.items():
             signal.connect(slot)
         try:
-            self.start(volume, schemeId, modelId, device, sliceIndex)
+            self.start(volume, schemeId, modelId, device, sliceIndex, plane)
             while not outcome:
                 slicer.app.processEvents()
                 time.sleep(0.005)

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ..engine import Signal
 from ..errors import MedLandmarkError
+from ..image.limits import MIN_SIDE_PX
 from .detection_logic import headerOf
 from .explained import Explained
 
@@ -46,18 +47,22 @@ class InputPanel:
         try:
             check_volume(self.volume)
             ijk_to_ras(self.volume)
-            self.sliceIndex()
+            self.picture()
         except MedLandmarkError as error:
             return str(error)
         return ""
 
-    def sliceIndex(self) -> int | None:
-        """The stored slice that the chosen view shows; None for an image of one slice. Raises MedLandmarkError."""
+    def picture(self) -> dict[str, Any]:
+        """Which picture of the image is used, as arguments of DetectionLogic.start. Raises MedLandmarkError.
+
+        An image of one slice is used whole. Of a volume it is the stored slice that the chosen view shows or, where the
+        view cuts across them, the cut, as far as it is in view.
+        """
         if self.volume.GetImageData().GetDimensions()[2] == 1:
-            return None
+            return {}
         name = self._ui.targetSelector.itemData(self._ui.targetSelector.currentIndex)
         widget = self._app.layoutManager().sliceWidget(name)
-        return sliceShown(widget.mrmlSliceNode(), self.volume)
+        return pictureShown(widget.mrmlSliceNode(), self.volume)
 
     def update(self) -> None:
         """Bring all widgets to the state of the scene."""
@@ -162,27 +167,27 @@ class InputPanel:
         return ""
 
 
-def sliceShown(sliceNode: Any, volume: Any) -> int:
-    """The stored slice of a volume that lies in the plane of a slice view. Raises MedLandmarkError where none does."""
-    import numpy as np
+def pictureShown(sliceNode: Any, volume: Any) -> dict[str, Any]:
+    """What a slice view shows of a volume, as an argument of DetectionLogic.start: {"sliceIndex"} or {"plane"}.
 
-    from ..mrml.calibration import ijk_to_ras
-    from ..mrml.nodes import array_from_matrix
+    Raises MedLandmarkError where the view shows nothing of it.
+    """
+    from ..mrml.view_plane import cut_in_view, stored_slice_in_view
 
-    plane = np.linalg.inv(ijk_to_ras(volume)) @ array_from_matrix(sliceNode.GetSliceToRAS())
-    normal = np.cross(plane[:3, 0], plane[:3, 1])
-    if abs(normal[2]) < 0.999 * np.linalg.norm(normal):
-        raise MedLandmarkError(
-            _(
-                "The {view} view cuts across the slices of '{name}'. Choose the view that shows them as they are "
-                "stored, or rotate it to the volume plane (slice view menu)."
-            ).format(view=sliceNode.GetName(), name=volume.GetName())
-        )
-    index, count = round(float(plane[2, 3])), volume.GetImageData().GetDimensions()[2]
-    if not 0 <= index < count:
+    index = stored_slice_in_view(sliceNode, volume)
+    if index is not None and 0 <= index < volume.GetImageData().GetDimensions()[2]:
+        return {"sliceIndex": index}
+    plane = cut_in_view(sliceNode, volume) if index is None else None
+    if plane is None:
         raise MedLandmarkError(
             _("The {view} view shows no slice of '{name}': it is outside the volume.").format(
                 view=sliceNode.GetName(), name=volume.GetName()
             )
         )
-    return index
+    if min(plane.size_wh) < MIN_SIDE_PX:
+        raise MedLandmarkError(
+            _("The {view} view shows only {width} × {height} pixels of '{name}'. Show more of it.").format(
+                view=sliceNode.GetName(), width=plane.size_wh[0], height=plane.size_wh[1], name=volume.GetName()
+            )
+        )
+    return {"plane": plane}

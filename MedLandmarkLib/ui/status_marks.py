@@ -5,6 +5,8 @@ The colours stay apart for readers with red-green weakness (Okabe and Ito, 2008)
 
 from __future__ import annotations
 
+from functools import cache
+
 from slicer.i18n import tr as _
 
 from ..landmark import Status
@@ -31,6 +33,7 @@ def statusText(status: Status) -> str:
     }[status]
 
 
+@cache  # a dozen rows ask for one with each move of a drag
 def statusIcon(status: Status) -> object:
     """A small disc in the colour of the status; a ring where the landmark has no place."""
     import qt
