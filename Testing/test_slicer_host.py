@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from enum import Enum
 from pathlib import Path
 
@@ -54,6 +56,15 @@ def test_properties_are_attributes_and_getters_are_not_functions():
     assert (button.text, button.enabled) == ("two", False)
     with pytest.raises(TypeError, match="not callable"):
         button.text()
+
+
+def test_many_calls_that_return_nothing_do_not_end_the_process():
+    code = "import sys; sys.path.insert(0, 'Testing'); from SlicerHost import start; start(); import qt;"
+    code += "timer = qt.QTimer(); [timer.stop() for _ in range(200_000)]; print('still here')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent
+    )
+    assert done.stdout.strip() == "still here", done.stderr[:500]
 
 
 def test_what_qt_does_not_have_is_refused():

@@ -7,6 +7,8 @@ there, and so it does here. The classes of PySide6 are changed in place, for thi
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import types
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
@@ -14,6 +16,16 @@ from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 # Virtual functions of C++ that are also properties: a Python property in their place would be called back by Qt itself.
 _VIRTUAL = {"sizeHint", "minimumSizeHint"}
 _LIBRARIES = (QtCore, QtGui, QtWidgets)
+
+
+def keep_none_alive() -> None:
+    """Give None so many references that no process uses them up.
+
+    PySide6 6.12 takes one away with every call of a function that returns nothing. Before Python 3.12 they are counted,
+    and after some 20,000 calls Python would abort ("deallocating None").
+    """
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40  # the first field of every object
 
 
 def give_properties(qt_class: type) -> None:
@@ -62,6 +74,7 @@ class QtModule(types.ModuleType):
 
 def make_qt_module(ui_loader: type) -> types.ModuleType:
     """The module to register as `qt`."""
+    keep_none_alive()
     for library in _LIBRARIES:
         for name in dir(library):
             candidate = getattr(library, name)

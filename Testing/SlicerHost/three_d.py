@@ -1,0 +1,86 @@
+"""A real 3D view: Slicer's displayable managers for models, markups, cameras and slices, rendered offscreen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import slicer
+import vtk
+from PySide6 import QtGui
+from vtk.util.numpy_support import vtk_to_numpy
+
+_SIZE = (600, 600)
+_MANAGERS = (
+    "vtkMRMLCameraDisplayableManager",
+    "vtkMRMLViewDisplayableManager",
+    "vtkMRMLModelDisplayableManager",
+    "vtkMRMLThreeDReformatDisplayableManager",
+    "vtkMRMLCrosshairDisplayableManager3D",
+    "vtkMRMLMarkupsDisplayableManager",
+)
+
+
+class ThreeDView:
+    """One 3D view as Slicer's qMRMLThreeDWidget makes it of displayable managers and a render window."""
+
+    def __init__(self, app_logic: slicer.vtkSlicerApplicationLogic, scene: slicer.vtkMRMLScene) -> None:
+        self.view_node = slicer.vtkMRMLViewNode()
+        self.view_node.SetSingletonTag("1")
+        self.view_node = scene.AddNode(self.view_node)
+        self.renderer = vtk.vtkRenderer()
+        self.window = vtk.vtkRenderWindow()
+        self.window.SetOffScreenRendering(1)
+        self.window.SetMultiSamples(0)
+        self.window.SetSize(*_SIZE)
+        self.window.AddRenderer(self.renderer)
+        self._interactor = vtk.vtkRenderWindowInteractor()
+        self._interactor.SetRenderWindow(self.window)
+        self._interactor.Initialize()
+        factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
+        factory.SetMRMLApplicationLogic(app_logic)
+        for name in _MANAGERS:
+            if not factory.IsDisplayableManagerRegistered(name):
+                factory.RegisterDisplayableManager(name)
+        self.managers = slicer.vtkMRMLDisplayableManagerGroup()
+        self.managers.SetRenderer(self.renderer)
+        self.managers.Initialize(factory, self.renderer)
+        self.managers.SetMRMLDisplayableNode(self.view_node)
+
+    def close(self) -> None:
+        """Let go of the scene and the window."""
+        self.managers.SetMRMLDisplayableNode(None)
+        self._interactor.SetRenderWindow(None)
+        self.window.Finalize()
+
+    def look_from_the_front(self) -> None:
+        """Everything in view, the eye before the patient: right is on the left of the picture, superior is up."""
+        camera = self.renderer.GetActiveCamera()
+        camera.SetFocalPoint(0, 0, 0)
+        camera.SetPosition(0, 1, 0)
+        camera.SetViewUp(0, 0, 1)
+        self.renderer.ResetCamera()
+
+    def display_xy(self, ras: np.ndarray) -> np.ndarray:
+        """(2,): the column and row of the picture that show a point."""
+        self.renderer.SetWorldPoint(*ras, 1.0)
+        self.renderer.WorldToDisplay()
+        x, y, _ = self.renderer.GetDisplayPoint()
+        return np.array([x, _SIZE[1] - 1 - y])
+
+    def picture(self) -> np.ndarray:
+        """(rows, columns, 3) uint8 of what the view shows."""
+        self.window.Render()
+        grab = vtk.vtkWindowToImageFilter()
+        grab.SetInput(self.window)
+        grab.ReadFrontBufferOff()
+        grab.Update()
+        columns, rows, _ = grab.GetOutput().GetDimensions()
+        values = vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars())
+        return values.reshape(rows, columns, -1)[::-1, :, :3].copy()
+
+    def save_picture(self, path: Path) -> None:
+        rgb = np.ascontiguousarray(self.picture())
+        image = QtGui.QImage(rgb.data, rgb.shape[1], rgb.shape[0], rgb.strides[0], QtGui.QImage.Format.Format_RGB888)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(str(path))
