@@ -249,9 +249,54 @@ def test_of_a_volume_the_slice_that_a_view_shows_is_used(a_module):
     node.SetSliceOffset(4.0)
     a_module.detect()
     assert {landmark.ijk[2] for landmark in a_module.review.landmarks} == {4.0}
-    a_module.ui.targetSelector.setCurrentIndex(a_module.ui.targetSelector.findData("Green"))
+    node.SetSliceOffset(99.0)
+    a_module.panel.inputs.update()
+    a_module.panel.detection.update()
     assert not a_module.ui.detectButton.enabled
-    assert "Green" in a_module.ui.detectButton.toolTip
+    assert "Red" in a_module.ui.detectButton.toolTip
+
+
+def test_of_a_volume_a_view_that_cuts_obliquely_is_used_as_it_is_shown(a_module, tmp_path):
+    from MedLandmarkLib.mrml.calibration import ijk_to_ras
+
+    volume = an_image_in_the_scene((40, 90, 80), "volume", spacing=1.0)
+    volume.SetSpacing(1.0, 1.0, 2.0)
+    i, j, k = np.meshgrid(np.arange(80), np.arange(90), np.arange(40), indexing="ij")
+    ras = np.stack((i, j, k, np.ones_like(i)), axis=-1) @ ijk_to_ras(volume).T
+    blob = np.array([-37.0, -52.0, 33.0])
+    values = 255 * np.exp(-(((ras[..., :3] - blob) / 4.0) ** 2).sum(axis=-1))
+    slicer.util.updateVolumeFromArray(volume, values.transpose(2, 1, 0).astype(np.uint8))
+    a_module.parameters.inputVolume = volume
+    HOST.app.processEvents()
+    a_module.ui.targetSelector.setCurrentIndex(a_module.ui.targetSelector.findData("Green"))
+    node = HOST.app.layoutManager().sliceWidget("Green").mrmlSliceNode()
+    before = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
+    turned = before.copy()
+    turned[:3, :3] = rotation(0.5, 0.3) @ before[:3, :3]
+    turned[:3, 3] = blob + turned[:3, :3] @ [9.0, -6.0, 0.0]  # the blob lies in the plane, off its middle
+    node.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(turned))
+    node.UpdateMatrices()
+    try:
+        assert a_module.ui.detectButton.enabled, a_module.ui.detectButton.toolTip
+        a_module.detect()
+        assert np.linalg.norm(a_module.point(0) - blob) < 1.0
+        points = slicer.util.arrayFromMarkupsControlPoints(a_module.result, world=True)
+        assert np.abs((points - blob) @ turned[:3, 2]).max() < 1e-6  # all lie in the plane of the view
+        assert np.ptp([landmark.ijk[2] for landmark in a_module.review.landmarks]) > 1
+        a_module.parameters.exportFolder = str(tmp_path)
+        HOST.app.processEvents()
+        a_module.ui.exportButton.click()
+        report = next(tmp_path.glob("*.report.html")).read_text(encoding="utf-8")
+        assert report.count("<circle") == len(points), a_module.ui.exportLabel.text
+    finally:
+        node.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(before))
+        node.UpdateMatrices()
+
+
+def rotation(about_s: float, about_r: float) -> np.ndarray:
+    """(3, 3): a turn about two axes, radians."""
+    (c, s), (d, t) = ((np.cos(angle), np.sin(angle)) for angle in (about_s, about_r))
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ np.array([[1, 0, 0], [0, d, -t], [0, t, d]])
 
 
 def test_without_torch_the_module_opens_says_what_to_install_and_edits_what_is_there(monkeypatch):
@@ -366,6 +411,20 @@ def test_detection_from_the_console_needs_no_panel(a_module):
 
     with pytest.raises(SchemeError, match="head-18"):
         logic.detect(volume, "head-18")
+
+
+def test_the_snippet_of_the_readme_runs(a_module, monkeypatch):
+    from MedLandmarkLib.ui import detection_logic
+
+    (snippet,) = re.findall(
+        r"```python\n(.*?MedLandmarkLogic.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    monkeypatch.setitem(sys.modules, "MedLandmark", a_module.module.python_module)  # Slicer: it is on the module path
+    monkeypatch.setattr(detection_logic, "EngineClient", lambda *_args: a_module.logic.engine)
+    an_image_in_the_scene(spacing=0.4)
+    console = {"slicer": slicer}
+    exec(snippet, console)
+    assert slicer.util.arrayFromMarkupsControlPoints(console["node"]).shape == (19, 3)
 
 
 # --- review ---

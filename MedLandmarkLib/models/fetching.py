@@ -58,6 +58,8 @@ def _fetch(
     bytes_progress: BytesProgress | None,
     should_stop: Callable[[], bool] | None,
 ) -> list[ModelCard]:
+    from .importing import import_files  # first: without torch the gigabytes would come for nothing
+
     source = card.source
     url = source.download_url
     first = _hashes().get(url)
@@ -75,8 +77,6 @@ def _fetch(
     # an archive of several models has ids of its own, and leaves alone those that are here already
     model_id = None if target.suffix == ".zip" else card.id
     try:
-        from .importing import import_files  # needs torch
-
         cards = import_files([target], model_id, keep_existing=True, progress=progress)
     finally:
         target.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ def _hashes() -> dict[str, str]:
     path = models_folder() / _HASHES
     try:
         hashes = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # no download yet; what is in the way is told when it is written
         return {}
     except (OSError, ValueError) as error:
         raise ModelError(
