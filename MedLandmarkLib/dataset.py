@@ -226,9 +226,7 @@ def _spacing(path: Path, line: int, row: Row, columns: tuple[str, ...]) -> tuple
     texts = [row.get(column, "") for column in columns]
     if not any(texts):
         return None
-    spacing_mm = tuple(
-        _number(path, line, column, text) for column, text in zip(columns, texts, strict=True)
-    )
+    spacing_mm = tuple(_number(path, line, column, text) for column, text in zip(columns, texts, strict=True))
     if min(spacing_mm) <= 0:
         raise DatasetError(f"{path}, line {line}: spacing {spacing_mm} must be above 0 mm; leave it empty if unknown.")
     return spacing_mm

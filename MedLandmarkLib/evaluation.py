@@ -132,9 +132,7 @@ def evaluate_landmarks(
         excluded=tuple(name for name in names if name not in kept),
         called_missing=sum(len(given[case.id] & called_missing[case.id]) for case in cases),
         absent=sum(len(names) - len(given[case.id]) for case in cases),
-        absent_called_missing=sum(
-            len((set(names) - given[case.id]) & called_missing[case.id]) for case in cases
-        ),
+        absent_called_missing=sum(len((set(names) - given[case.id]) & called_missing[case.id]) for case in cases),
         notes=_notes(unit, scheme, dataset),
     )
 

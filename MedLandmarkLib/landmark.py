@@ -74,9 +74,7 @@ class LandmarkSet:
         for landmark in self.landmarks:
             if landmark.name == name:
                 return landmark
-        raise SchemeError(
-            f"There is no landmark '{name}' in scheme {self.scheme_id}; it has: {', '.join(self.names)}."
-        )
+        raise SchemeError(f"There is no landmark '{name}' in scheme {self.scheme_id}; it has: {', '.join(self.names)}.")
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
@@ -103,6 +101,4 @@ class LandmarkSet:
     def replaced(self, landmark: Landmark) -> LandmarkSet:
         """A copy in which `landmark` stands in the place of the one with its name."""
         self[landmark.name]
-        return replace(
-            self, landmarks=tuple(landmark if old.name == landmark.name else old for old in self.landmarks)
-        )
+        return replace(self, landmarks=tuple(landmark if old.name == landmark.name else old for old in self.landmarks))
