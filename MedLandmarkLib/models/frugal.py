@@ -2,8 +2,7 @@
 
 On a CPU a pass is some 24 layers of matrix products that run at the machine's full rate, and what is lost is lost
 between them: memory that is asked for and given back must be mapped and cleared by the system again and again (a tenth
-of the time), and activations travel to memory and back. Here buffers are made once for a pass, wide activations are
-worked through in pieces that stay in the cache, and results are written over what is no longer needed.
+of the time). Here buffers are made once for a pass, and results are written over what is no longer needed.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from .sapiens import FeedForward, SelfAttention, TransformerBlock
 
 EPSILON_INSTANCE_NORM = 1e-5
-# Rows worked on together. 512 tokens of 4096 features, or 2048 pixels of 768 channels, are 6 to 8 MB in float32.
-_TOKENS_PER_CHUNK = 512
+# Pixels worked on together: 6 MB at 768 channels in float32, which stay in the cache from one step to the next.
 _PIXELS_PER_CHUNK = 2048
 
 
@@ -32,9 +30,9 @@ class Scratch:
         heads, dtype = block.attn.heads, block.attn.qkv.weight.dtype
         widen, _ = block.ffn.layers
         self.query_key_value = torch.empty(count, 3 * embed, dtype=dtype)
-        self.key_value = torch.empty(2, 1, heads, count, embed // heads, dtype=dtype)
+        self.by_head = torch.empty(3, 1, heads, count, embed // heads, dtype=dtype)
         self.update = torch.empty(count, embed, dtype=dtype)
-        self.wide = torch.empty(min(count, _TOKENS_PER_CHUNK), widen[0].out_features, dtype=dtype)
+        self.wide = torch.empty(count, widen[0].out_features, dtype=dtype)
 
 
 def frugal_block(block: TransformerBlock, tokens: torch.Tensor, scratch: Scratch) -> torch.Tensor:
@@ -46,13 +44,12 @@ def frugal_block(block: TransformerBlock, tokens: torch.Tensor, scratch: Scratch
 def _attended(attention: SelfAttention, tokens: torch.Tensor, scratch: Scratch) -> torch.Tensor:
     """(N, C) → (N, C), in the scratch's `update`.
 
-    Keys and values are laid out head by head first: they are read once for every block of queries.
+    Queries, keys and values are laid out head by head first: keys and values are read once for every few queries.
     """
     tokens = tokens.to(attention.qkv.weight.dtype)
     torch.addmm(attention.qkv.bias, tokens, attention.qkv.weight.t(), out=scratch.query_key_value)
-    by_head = scratch.query_key_value.unflatten(1, (3, 1, attention.heads, -1)).permute(1, 2, 3, 0, 4)
-    scratch.key_value.copy_(by_head[1:])
-    attended = F.scaled_dot_product_attention(by_head[0], *scratch.key_value)  # (1, H, N, C / H)
+    scratch.by_head.copy_(scratch.query_key_value.unflatten(1, (3, 1, attention.heads, -1)).permute(1, 2, 3, 0, 4))
+    attended = F.scaled_dot_product_attention(*scratch.by_head)  # (1, H, N, C / H)
     rows = attended[0].transpose(0, 1).flatten(1)
     return torch.addmm(attention.proj.bias, rows, attention.proj.weight.t(), out=scratch.update)
 
@@ -61,12 +58,9 @@ def _fed_forward(feed_forward: FeedForward, tokens: torch.Tensor, scratch: Scrat
     """(N, C) → (N, C), in the scratch's `update`."""
     (widen, _), narrow = feed_forward.layers
     tokens = tokens.to(narrow.weight.dtype)
-    for chunk, update in zip(tokens.split(_TOKENS_PER_CHUNK), scratch.update.split(_TOKENS_PER_CHUNK), strict=True):
-        wide = scratch.wide[: len(chunk)]
-        torch.addmm(widen.bias, chunk, widen.weight.t(), out=wide)
-        torch.ops.aten.gelu_(wide)
-        torch.addmm(narrow.bias, wide, narrow.weight.t(), out=update)
-    return scratch.update
+    torch.addmm(widen.bias, tokens, widen.weight.t(), out=scratch.wide)
+    torch.ops.aten.gelu_(scratch.wide)
+    return torch.addmm(narrow.bias, scratch.wide, narrow.weight.t(), out=scratch.update)
 
 
 def frugal_heatmaps(

@@ -113,7 +113,8 @@ class PatchEmbedding(nn.Module):
         self.projection = nn.Conv2d(3, embed, patch_size, stride=patch_size, padding=padding)
 
     def forward(self, canvas: torch.Tensor) -> torch.Tensor:
-        return self.projection(canvas.to(self.projection.weight.dtype)).flatten(2).transpose(1, 2)
+        """(B, 3, H, W) → (B, N, embed), token by token in memory: every later sum and norm runs along the tokens."""
+        return self.projection(canvas.to(self.projection.weight.dtype)).flatten(2).transpose(1, 2).contiguous()
 
 
 class TransformerBlock(nn.Module):
