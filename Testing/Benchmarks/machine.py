@@ -1,17 +1,17 @@
-"""What every benchmark measures alike: the machine, its matrix-product rate, memory, and how a table is printed."""
+"""What every benchmark measures alike: the machine, its matrix-product rate, memory; tables are in table.py."""
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
+from table import print_table as print_table
+from table import processor_name
 
 # The product whose rate is called the machine's: a layer of Sapiens-0.3b over its 3072 tokens.
 _ROWS, _INNER, _COLUMNS = 3072, 1024, 4096
@@ -22,12 +22,7 @@ def machine_name(device: torch.device) -> str:
     """The processor's name, or the GPU's."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    return processor_name()
 
 
 def software() -> str:
@@ -88,13 +83,3 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A Markdown table, numbers to the right."""
-    print(f"\n{title}\n")
-    print(f"| {' | '.join(columns)} |")
-    print(f"|{'|'.join('---' if number == 0 else '---:' for number in range(len(columns)))}|")
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
-    sys.stdout.flush()
