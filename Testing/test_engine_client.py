@@ -249,6 +249,16 @@ def test_endless_garbage_is_not_gathered(make_client: Callable[..., Watched]) ->
     assert "nobody can read" in message and len(message) < 500
 
 
+def test_a_worker_that_greets_and_fails_is_not_started_for_ever(make_client: Callable[..., Watched]) -> None:
+    watched = make_client(["-c", a_hello() + "sys.stdout.write('garbage\\n' * 100); sys.stdout.flush()"])
+    watched.client.start()
+    time.sleep(1.0)  # the greeting and the garbage come together
+    watched.client.request("detect")
+    watched.client.request("detect")
+    watched.poll_until_idle()
+    assert len(watched.of("failed")) == 2 and len(watched.of("started")) <= 2
+
+
 def test_words_before_the_hello_are_kept_for_the_report(make_client: Callable[..., Watched]) -> None:
     watched = make_client(["-c", "print('a launcher speaks')\n" + a_hello() + "input()"])
     watched.client.start()

@@ -226,8 +226,14 @@ class EngineClient:
             self._end(event.job, self.failed, event.error, "")
 
     def _lose(self, lost: Lost) -> None:
-        """The job of a lost worker fails, or all do where it never came to work: the next would not either."""
-        jobs = tuple(self._jobs) if not lost.had_started else (self._running,) if self._running else ()
+        """The job of a lost worker fails, or all do where it never came to work: the next would not either.
+
+        A worker that greets and is lost before it takes the job that waits costs that job: else one that always does so
+        would be started for ever.
+        """
+        jobs = tuple(self._jobs)
+        if lost.had_started:
+            jobs = (self._running,) if self._running else tuple(job for job in jobs[:1] if job.is_ready)
         for job in jobs:
             if job.cancel_at is not None:
                 self._end(job, self.cancelled)
