@@ -36,6 +36,13 @@ def train_command(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes through the data.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images in a step.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="MODEL", help="Begin with this model's weights (id or folder), not ImageNet's."),
+    ] = None,
+    cases_per_epoch: Annotated[
+        int | None, typer.Option(min=1, help="Images of each dataset in a pass, at most; others come another time.")
+    ] = None,
     rater: Annotated[
         str | None, typer.Option(help="Whose readings to learn from; usually the mean of all readers.")
     ] = None,
@@ -48,7 +55,10 @@ def train_command(
 
     with plain_errors(verbose), progress_bar("Training") as progress:
         recipe = Recipe.from_file(recipe_file) if recipe_file else Recipe()
-        asked = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+        asked = {
+            "epochs": epochs, "batch_size": batch_size, "seed": seed, "start": start,
+            "cases_per_epoch": cases_per_epoch,
+        }  # fmt: skip
         recipe = replace(recipe, **{name: value for name, value in asked.items() if value is not None})
         folder = train(
             [TaskRequest.parse(text) for text in tasks],

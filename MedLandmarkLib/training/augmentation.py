@@ -45,6 +45,12 @@ AUGMENTATIONS = {
             mirror_probability=0.0, brightness=0.15, contrast=0.35, gamma=(0.6, 1.6), noise=0.03, blur_probability=0.1,
             dropout_probability=0.3, dropout_area=(0.01, 0.06),
         ),
+        # For several hospitals: tilted heads, other fields of view and other windows as well.
+        AugmentationRecipe(
+            name="varied", rotation=16.0, shift=0.08, scale=(0.75, 1.28), geometric_probability=0.95,
+            mirror_probability=0.0, brightness=0.15, contrast=0.4, gamma=(0.55, 1.8), noise=0.03, blur_probability=0.1,
+            dropout_probability=0.25, dropout_area=(0.01, 0.05),
+        ),
         # The MedSapiens recipe: shift 0.16, scale 0.5 to 1.5, rotation 80 degrees, mirroring, one large hole.
         AugmentationRecipe(
             name="reference", rotation=80.0, shift=0.16, scale=(0.5, 1.5), geometric_probability=0.6,

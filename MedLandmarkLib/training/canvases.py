@@ -21,7 +21,7 @@ class Task:
 
     landmark_names are the scheme's, in its order; they fill `channels` of the network one by one. mirrored_order
     tells which channel a landmark belongs to once the picture is mirrored (left and right change places); None where a
-    mirrored picture must not be learned from.
+    mirrored picture must not be learned from. ends: pairs of landmark numbers that only their place tells apart.
     """
 
     scheme_id: str
@@ -32,6 +32,7 @@ class Task:
     canvas_wh: tuple[int, int]
     padding: float
     mirrored_order: tuple[int, ...] | None = None
+    ends: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ..detection.heatmap import decode_heatmaps
 from ..errors import DetectionCancelled
 from .augmentation import AUGMENTATIONS, Augmentation
 from .canvases import Canvases
+from .ends import ordered_ends
 from .log import TrainingLog
 from .losses import LOSSES
 from .recipe import Recipe
@@ -70,7 +71,10 @@ class Fitting:
 
     @property
     def steps_per_epoch(self) -> int:
-        return sum(math.ceil(len(canvas) / self.recipe.batch_size) for canvas in self.canvases)
+        return sum(math.ceil(self._cases_per_epoch(canvas) / self.recipe.batch_size) for canvas in self.canvases)
+
+    def _cases_per_epoch(self, canvas: Canvases) -> int:
+        return min(len(canvas), self.recipe.cases_per_epoch or len(canvas))
 
     @property
     def step_count(self) -> int:
@@ -101,11 +105,11 @@ class Fitting:
         return self.average.module.eval().cpu()
 
     def _batches(self, epoch: int) -> Iterator[tuple[int, torch.Tensor]]:
-        """(task index, case indices) of one epoch: every case once, batches of all tasks shuffled together."""
+        """(task index, case indices) of one epoch: a case at most once, batches of all tasks shuffled together."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 100_003 + epoch)
         batches = []
         for index, canvas in enumerate(self.canvases):
-            order = torch.randperm(len(canvas), generator=generator)
+            order = torch.randperm(len(canvas), generator=generator)[: self._cases_per_epoch(canvas)]
             batches += [(index, cases) for cases in order.split(self.recipe.batch_size)]
         for position in torch.randperm(len(batches), generator=generator).tolist():
             yield batches[position]
@@ -115,6 +119,7 @@ class Fitting:
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
         pictures = canvas.pictures[cases].to(self.fabric.device).float() / 255.0
         pictures, canvas_xy = self.augmentations[task_index](pictures, canvas.canvas_xy[cases].to(pictures.device))
+        canvas_xy = ordered_ends(canvas_xy, canvas.task.ends)
         self.network.train()
         self._set_learning_rates()
         logits = self.network.logits(self._normalised(pictures), canvas.task.channels)
@@ -175,7 +180,8 @@ class Fitting:
             heatmaps = network(self._normalised(pictures), canvas.task.channels)
             peaks = decode_heatmaps(heatmaps)
             canvas_xy = peaks.heatmap_xy / _heatmap_over_canvas(heatmaps, pictures)
-            distance = (canvas_xy.cpu() - canvas.canvas_xy[cases]).norm(dim=-1)
+            reference = ordered_ends(canvas.canvas_xy[cases], canvas.task.ends)
+            distance = (canvas_xy.cpu() - reference).norm(dim=-1)
             errors.append(distance * canvas.mm_per_px[cases].nan_to_num(1.0)[:, None])
             scores.append(peaks.score.cpu())
         return torch.cat(errors), torch.cat(scores)

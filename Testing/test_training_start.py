@@ -1,0 +1,87 @@
+"""What a training begins with: first weights, the order of interchangeable points, the share of each dataset."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from MedLandmarkLib.errors import DatasetError, ModelError
+from MedLandmarkLib.models.lite import LiteNetwork
+from MedLandmarkLib.models.store import load_model
+from MedLandmarkLib.training.ends import ordered_ends
+from MedLandmarkLib.training.initial_weights import load_trained_weights
+from MedLandmarkLib.training.memory import keep_freed_memory
+from MedLandmarkLib.training.recipe import Recipe
+
+PAIRS = ((0, 1), (2, 3))
+
+
+def crossed_axes(degrees: float) -> torch.Tensor:
+    """A long axis and one across it, the long one turned by `degrees` from the picture's x."""
+    turn = math.radians(degrees)
+    along, across = torch.tensor([math.cos(turn), math.sin(turn)]), torch.tensor([-math.sin(turn), math.cos(turn)])
+    return torch.stack([-3 * along, 3 * along, -2 * across, 2 * across])[None]
+
+
+@pytest.mark.parametrize("degrees", [-80, -45, -1, 0, 1, 45, 80])
+def test_ends_keep_their_order_while_the_head_tilts(degrees: float) -> None:
+    axes = crossed_axes(degrees)
+    assert torch.equal(ordered_ends(axes, PAIRS), axes)
+    assert torch.equal(ordered_ends(axes[:, [1, 0, 3, 2]], PAIRS), axes)
+    assert torch.equal(ordered_ends(axes[:, [0, 1, 3, 2]], PAIRS), axes)
+
+
+def test_points_without_pairs_stay_as_they_are() -> None:
+    points = torch.rand(2, 5, 2)
+    assert torch.equal(ordered_ends(points, ()), points)
+
+
+def test_absent_ends_stay_absent() -> None:
+    axes = crossed_axes(10.0)
+    axes[0, 3] = float("nan")
+    assert ordered_ends(axes, PAIRS).isnan().any(dim=-1).sum() == 1
+
+
+def test_a_training_can_begin_with_a_trained_model() -> None:
+    source = load_model("lite").network
+    network = LiteNetwork(6 + 19, domains=[(0, 6), (6, 25)])
+    own_channels = network.final.weight[:6].clone()
+    load_trained_weights(network, {"heart-lung-6": slice(0, 6), "head-19": slice(6, 25)}, "lite")
+    assert torch.equal(network.final.weight[6:], source.final.weight[:19])
+    assert torch.equal(network.final.weight[:6], own_channels), "an unknown scheme keeps its random channels"
+    canvas = torch.rand(1, 3, 65, 97)
+    source_map, own_map = source(canvas, slice(0, 19)), network.eval()(canvas, slice(6, 25))
+    torch.testing.assert_close(own_map, source_map)
+
+
+def test_a_model_of_another_width_is_refused() -> None:
+    with pytest.raises(ModelError, match="width 32"):
+        load_trained_weights(LiteNetwork(4, width=32), {"a4c-4": slice(0, 4)}, "lite")
+
+
+def test_a_share_of_no_case_is_refused() -> None:
+    with pytest.raises(DatasetError, match="cases_per_epoch is 0"):
+        Recipe(cases_per_epoch=0)
+
+
+def test_where_the_c_library_is_another_memory_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    keep_freed_memory()
+
+
+def test_a_large_dataset_gives_a_new_share_every_epoch(tmp_path: Path) -> None:
+    from MedLandmarkLib.training.canvases import Canvases, Task
+    from MedLandmarkLib.training.fitting import Fitting
+
+    task = Task("a4c-4", ("a",), (), "reader", slice(0, 1), (65, 65), 1.05)
+    canvases = Canvases(task, torch.zeros(10, 1, 65, 65, dtype=torch.uint8), torch.zeros(10, 1, 2), torch.ones(10))
+    recipe = Recipe(cases_per_epoch=4, batch_size=2)
+    fitting = Fitting(LiteNetwork(1), [canvases], recipe, tmp_path, mean=(0, 0, 0), std=(1, 1, 1))
+    shares = [torch.cat([cases for _, cases in fitting._batches(epoch)]).tolist() for epoch in range(8)]
+    assert fitting.steps_per_epoch == 2
+    assert all(len(set(share)) == 4 for share in shares)
+    assert len(set().union(*shares)) > 4
