@@ -136,6 +136,8 @@ class Scheme:
     counted after the image was resized to that (width, height), as the source does.
     `names_kind` is "published" (names from the source), "derived" (points computed by a stated rule, named after it) or
     "neutral" (the source publishes no names; `names_note` says so).
+    `interchangeable` lists pairs of landmarks that nothing but their place in the picture tells apart, such as the two
+    ends of an axis: the first of a pair is the one with the smaller x, then the smaller y.
     """
 
     id: str
@@ -154,6 +156,7 @@ class Scheme:
     sdr_reason: str
     sources: tuple[str, ...]
     sdr_reference_size_wh: tuple[int, int] | None = None
+    interchangeable: tuple[tuple[str, str], ...] = ()
     licence_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     path: Path | None = None

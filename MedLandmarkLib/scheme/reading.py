@@ -26,7 +26,7 @@ def scheme_from_json(content: Any, path: Path) -> Scheme:
     root = Field(content, path)
     root.allow(
         "$schema", "schema_version", "id", "version", "title", "anatomy", "modality", "description", "names",
-        "landmarks", "measurements", "evaluation", "sources", "licence", "notes",
+        "landmarks", "interchangeable", "measurements", "evaluation", "sources", "licence", "notes",
     )  # fmt: skip
     root["schema_version"].choice((SCHEMA_VERSION,))
     names_field = root["names"]
@@ -48,6 +48,7 @@ def scheme_from_json(content: Any, path: Path) -> Scheme:
         names_note=names_field["note"].text(),
         landmarks=landmarks,
         measurements=tuple(measurements.values()),
+        interchangeable=_pairs(root.optional("interchangeable"), tuple(item.name for item in landmarks)),
         sources=tuple(field.text() for field in root["sources"].items(at_least=1)),
         licence_notes=tuple(field.text() for field in root.optional("licence").items()),
         notes=tuple(field.text() for field in root.optional("notes").items()),
@@ -78,6 +79,19 @@ def _landmarks(field: Field, named: bool) -> tuple[LandmarkDefinition, ...]:
             source=item.optional("source").text(default=""),
         )
     return tuple(landmarks.values())
+
+
+def _pairs(field: Field, names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for item in field.items():
+        pair = tuple(entry.choice(names) for entry in item.items())
+        if len(set(pair)) != 2:
+            raise item.error("must name two different landmarks")
+        pairs.append(pair)
+    used = [name for pair in pairs for name in pair]
+    if len(used) != len(set(used)):
+        raise field.error("must name each landmark once")
+    return tuple(pairs)
 
 
 def _evaluation(field: Field) -> dict[str, Any]:
