@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .depthwise import DepthwiseConvolution
+
 # kernel, stride, expansion, channels, repeats of each stage (EfficientNet, table 1; B0 = Lite0)
 _STAGES = (
     (3, 1, 1, 16, 1),
@@ -52,7 +54,8 @@ class LiteNetwork(nn.Module):
     domains: the channels [first, stop) that were learned from one dataset each; default: all from one.
     width: channels of the decoder's finest level. sigma: of the Gaussian targets, heatmap px.
     activation: "softmax" where trained by cross-entropy (each map is a distribution over positions, scaled so that one
-    as sharp as the target peaks at 1), "linear" where trained by squared error.
+    as sharp as the target peaks at 1), "softmax-or-absent" where one more place stands for "not in this picture", its
+    logit 0, "linear" where trained by squared error.
     """
 
     def __init__(
@@ -64,8 +67,8 @@ class LiteNetwork(nn.Module):
         domains: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
-        if activation not in ("softmax", "linear"):
-            raise ValueError(f"activation is '{activation}'; it must be 'softmax' or 'linear'.")
+        if activation not in ("softmax", "softmax-or-absent", "linear"):
+            raise ValueError(f"activation is '{activation}'; it must be 'softmax', 'softmax-or-absent' or 'linear'.")
         self.sigma = sigma
         self.activation = activation
         self.domains = [tuple(domain) for domain in domains or [(0, keypoints)]]
@@ -87,7 +90,12 @@ class LiteNetwork(nn.Module):
         logits = self.logits(canvas, channels).float()
         if self.activation == "linear":
             return logits
-        return logits.flatten(2).softmax(dim=2).view_as(logits) * (2.0 * math.pi * self.sigma**2)
+        places = logits.flatten(2)  # (B, K, n)
+        if self.activation == "softmax-or-absent":
+            shares = F.pad(places, (0, 1)).softmax(dim=2)[..., :-1]
+        else:
+            shares = places.softmax(dim=2)
+        return shares.view_as(logits) * (2.0 * math.pi * self.sigma**2)
 
     @property
     def norms(self) -> list[DomainNorm]:
@@ -162,7 +170,8 @@ class ConvolutionNorm(nn.Module):
         domains: int = 1,
     ) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(
+        kind = DepthwiseConvolution if groups > 1 else nn.Conv2d
+        self.convolution = kind(
             channels, out_channels, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False
         )
         self.norm = DomainNorm(out_channels, domains)
