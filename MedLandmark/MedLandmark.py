@@ -113,18 +113,18 @@ class MedLandmarkLogic(ScriptedLoadableModuleLogic):
 
         return parameterNodeClass()(super().getParameterNode())
 
-    def detect(self, volume, scheme, model="lite", device="auto", sliceIndex=None):
+    def detect(self, volume, scheme, model="lite", device="auto", sliceIndex=None, sliceNode=None):
         """Find the landmarks of a scheme in an image, and wait for them with the application alive.
 
-        :param volume: scalar or vector volume node; one slice, or several and a `sliceIndex`.
+        :param volume: scalar or vector volume node; one slice, or several and a `sliceIndex` or a `sliceNode`.
         :param scheme: id of a landmark scheme, such as "head-19", or the path of a scheme file.
         :param model: id of a model that is installed.
         :param device: "auto", "cpu", "cuda" or "mps".
-        :param sliceIndex: which stored slice of a volume, from 0.
+        :param sliceIndex: which stored slice of a volume, from 0; or sliceNode: the slice view that shows it, or a cut.
         :return: fiducial node with one control point per landmark.
         :raises MedLandmarkLib.errors.MedLandmarkError: for an input, scheme or model that cannot be used.
         """
-        return self.detection.detect(volume, scheme, model, device, sliceIndex)
+        return self.detection.detect(volume, scheme, model, device, sliceIndex, sliceNode=sliceNode)
 
     def close(self):
         self.detection.close()

@@ -150,3 +150,21 @@ def drag(node: Any, number: int, *world: tuple[float, float, float]) -> None:
     for place in world:
         node.SetNthControlPointPositionWorld(number, *place)
     node.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
+
+
+def drawn_lines(review: Any, *trusts: str) -> np.ndarray:
+    """(n, 2, 3): the ends of the lines of a review that are shown, by default the certain and the doubtful ones."""
+    nodes = [review.drawings.nodes[trust] for trust in trusts or review.drawings.nodes]
+    shown = [node.GetPolyData() for node in nodes if node.GetDisplayNode().GetVisibility()]
+    ends = [
+        polydata.GetCell(number).GetPoints().GetPoint(end)  # lines come before polygons
+        for polydata in shown
+        for number in range(polydata.GetNumberOfLines())
+        for end in (0, 1)
+    ]
+    return np.array(ends).reshape(-1, 2, 3)
+
+
+def is_drawn(lines: np.ndarray, start: Any, end: Any) -> bool:
+    """Whether one of the lines (n, 2, 3) runs from one place to the other, in either direction."""
+    return any(np.allclose(line, ends, atol=1e-3) for line in lines for ends in ((start, end), (end, start)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,12 @@ class OpenModule:
         self.window.close()
         self.host.app.scene.Clear(False)
         self.host.app.processEvents()
+
+    def press(self) -> float:
+        """Press the button that detects or cancels; how long that keeps the event loop, s."""
+        began = time.monotonic()
+        self.ui.detectButton.click()
+        return time.monotonic() - began
 
     def detect(self, seconds: float = 60.0) -> float:
         """Press the button and wait for the end; the longest stall of the event loop, s."""

@@ -122,12 +122,15 @@ def test_a_detection_is_undone_whole_and_comes_back_as_it_was(a_desk) -> None:
     before, nodes, id_before = a_desk.review.landmarks, a_desk.scene.GetNumberOfNodes(), a_desk.node.GetID()
     lines_before = tree(a_desk)
     assert lines_before[:5] == TREE
-    assert lines_before[5:7] == ["    Lines and angles", "      SNA"]
+    drawn = "    ceph head-19 lines and angles"
+    assert lines_before[5:] == [drawn, f"{drawn} (doubtful)"]
     assert a_desk.stack.undo() and a_desk.stack.undo()
     assert results(a_desk.scene) == []
     assert tree(a_desk) == ["2026", "  ceph"]
     assert a_desk.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode") == 0
     assert a_desk.scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
+    assert a_desk.scene.GetNumberOfNodesByClass("vtkMRMLModelNode") == 0
+    assert a_desk.scene.GetNumberOfNodesByClass("vtkMRMLModelDisplayNode") == 0
     assert a_desk.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsDisplayNode") == 0
     assert a_desk.stack.redo() and a_desk.stack.redo()
     assert results(a_desk.scene) == [a_desk.node]
@@ -248,7 +251,7 @@ def test_a_result_that_the_user_moved_is_found_there(a_desk) -> None:
     shelf = a_desk.hierarchy.CreateFolderItem(a_desk.hierarchy.GetSceneItemID(), "shelf")
     a_desk.hierarchy.SetItemParent(a_desk.hierarchy.GetItemByDataNode(a_desk.node), shelf)
     a_desk.review.show_drawings(True)
-    assert "  Lines and angles" in tree(a_desk)[tree(a_desk).index("shelf") :]
+    assert "  ceph head-19 lines and angles" in tree(a_desk)[tree(a_desk).index("shelf") :]
     remove_result(a_desk.scene, a_desk.node)
     assert tree(a_desk) == ["2026", "  ceph", "shelf"]
 

@@ -345,7 +345,7 @@ def test_a_move_among_sixty_points_takes_less_than_ten_milliseconds(sixty_landma
     assert len(review.measurements) > 40
     with capsys.disabled():
         print(
-            f" [{len(review.measurements)} measurements, {len(review.drawings.nodes)} drawings: "
+            f" [{len(review.measurements)} measurements, {'with' if with_drawings else 'without'} drawings: "
             f"{1000 * np.median(times_s):.2f} ms a move; into the scene in {1000 * into_scene_s:.0f} ms]",
             end="",
         )

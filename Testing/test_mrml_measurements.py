@@ -12,13 +12,14 @@ pytest.importorskip("slicer", reason="slicer-core is not installed (pip install 
 import slicer
 import vtk
 from profiles import FACE, HEAD
-from scenes import SceneHost, add_volume, detected, drag, errors_in_callbacks
+from scenes import SceneHost, add_volume, detected, drag, drawn_lines, errors_in_callbacks, is_drawn
 
 from MedLandmarkLib.landmark import Status
 from MedLandmarkLib.measure import measure
 from MedLandmarkLib.mrml import Review, calibrate_by_spacing, create_result
 from MedLandmarkLib.mrml.calibration import ijk_to_ras
-from MedLandmarkLib.mrml.drawn import ANGLE, LINE, PERPENDICULAR, drawings_of
+from MedLandmarkLib.mrml.drawn import ANGLE, ARC_RADIUS, LINE, PERPENDICULAR, drawings_of
+from MedLandmarkLib.mrml.lines import CERTAIN, DOUBTFUL
 from MedLandmarkLib.mrml.measurements import COLUMNS
 from MedLandmarkLib.scheme import list_schemes
 
@@ -47,12 +48,12 @@ def rows(desk) -> dict[str, dict[str, object]]:
     return {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in content}
 
 
-def drawing(desk, name: str):
-    return next(node for node in desk.review.drawings.nodes if node.GetName() == name)
+def world(desk, i: float, j: float) -> np.ndarray:
+    return (ijk_to_ras(desk.volume) @ [i, j, 0, 1])[:3]
 
 
-def ends(node) -> np.ndarray:
-    return np.array([node.GetNthControlPointPositionWorld(n) for n in range(node.GetNumberOfControlPoints())])
+def point(desk, number: int) -> np.ndarray:
+    return np.array(desk.node.GetNthControlPointPositionWorld(number))
 
 
 def test_the_table_holds_every_measurement(a_desk) -> None:
@@ -133,62 +134,76 @@ def test_the_foot_of_a_perpendicular_lies_on_its_line() -> None:
 
 
 def test_drawings_are_made_when_first_shown_and_follow_the_points(a_desk) -> None:
-    assert a_desk.review.drawings.nodes == []
+    assert a_desk.review.drawings.nodes == {}
     a_desk.review.show_drawings(True)
-    line, angle = drawing(a_desk, "Sella - Nasion"), drawing(a_desk, "SNA")
-    assert line.IsA("vtkMRMLMarkupsLineNode") and angle.IsA("vtkMRMLMarkupsAngleNode")
-    place = (ijk_to_ras(a_desk.volume) @ [35, 15, 0, 1])[:3]
-    drag(a_desk.node, 0, tuple(place))
-    np.testing.assert_allclose(ends(line), [place, a_desk.node.GetNthControlPointPositionWorld(1)])
-    np.testing.assert_allclose(ends(angle)[0], place)
+    assert set(a_desk.review.drawings.nodes) == {CERTAIN, DOUBTFUL}
+    place, nasion, before = world(a_desk, 35, 15), a_desk.node.GetNthControlPointPositionWorld(1), point(a_desk, 0)
+    assert is_drawn(drawn_lines(a_desk.review), before, nasion)
+    drag(a_desk.node, 0, place)
+    assert is_drawn(drawn_lines(a_desk.review), place, nasion)
+    assert not is_drawn(drawn_lines(a_desk.review), before, nasion)
     a_desk.review.stack.undo()
-    np.testing.assert_allclose(ends(line)[0], (ijk_to_ras(a_desk.volume) @ [30, 10, 0, 1])[:3])
+    assert is_drawn(drawn_lines(a_desk.review), before, nasion)
 
 
-def test_drawings_cannot_be_dragged_and_claim_no_length(a_desk) -> None:
+def test_drawings_are_seen_in_the_slice_of_their_points_and_do_not_catch_a_dragged_point(a_desk) -> None:
     a_desk.review.show_drawings(True)
-    for node in a_desk.review.drawings.nodes:
-        assert node.GetLocked()
-        assert not node.GetMeasurement("length" if node.IsA("vtkMRMLMarkupsLineNode") else "angle").GetEnabled()
-        assert not node.GetDisplayNode().GetPropertiesLabelVisibility()
-        assert not node.GetDisplayNode().GetPointLabelsVisibility()
+    thickness = a_desk.volume.GetSpacing()[2]
+    for node in a_desk.review.drawings.nodes.values():
+        assert not node.GetSelectable()
+        assert node.GetDisplayNode().GetVisibility2D()
+        assert node.GetPolyData().GetBounds()[4:] == pytest.approx((-thickness / 2, thickness / 2))
 
 
-def test_a_line_with_a_missing_end_is_hidden(a_desk) -> None:
+def test_a_line_with_a_missing_end_is_left_out(a_desk) -> None:
     a_desk.review.show_drawings(True)
-    line, other = drawing(a_desk, "Sella - Nasion"), drawing(a_desk, "Porion - Orbitale")
-    assert line.GetDisplayNode().GetVisibility()
+    sella, nasion, orbitale, porion = (point(a_desk, number) for number in range(4))
+    lines = drawn_lines(a_desk.review)
+    assert is_drawn(lines, sella, nasion) and is_drawn(lines, porion, orbitale)
+    assert not is_drawn(lines, sella, point(a_desk, HEAD.index("Articulare")))  # which was never found
     a_desk.review.mark_missing(["Nasion"])
-    assert not line.GetDisplayNode().GetVisibility()
-    assert other.GetDisplayNode().GetVisibility()
+    lines = drawn_lines(a_desk.review)
+    assert not is_drawn(lines, sella, nasion) and is_drawn(lines, porion, orbitale)
     a_desk.review.revert(["Nasion"])
-    assert line.GetDisplayNode().GetVisibility()
-    assert not drawing(a_desk, "N-S-Ar").GetDisplayNode().GetVisibility()  # articulare was never found
+    assert is_drawn(drawn_lines(a_desk.review), sella, nasion)
 
 
 def test_drawings_are_hidden_and_shown_at_will(a_desk) -> None:
     a_desk.review.show_drawings(True)
-    count = len(a_desk.review.drawings.nodes)
+    count = len(drawn_lines(a_desk.review))
     a_desk.review.show_drawings(False)
-    assert not any(node.GetDisplayNode().GetVisibility() for node in a_desk.review.drawings.nodes)
-    drag(a_desk.node, 0, tuple((ijk_to_ras(a_desk.volume) @ [35, 15, 0, 1])[:3]))
-    assert not drawing(a_desk, "SNA").GetDisplayNode().GetVisibility()
+    assert len(drawn_lines(a_desk.review)) == 0
+    place, nasion = world(a_desk, 35, 15), point(a_desk, 1)
+    drag(a_desk.node, 0, place)
+    assert len(drawn_lines(a_desk.review)) == 0
     a_desk.review.show_drawings(True)
-    assert len(a_desk.review.drawings.nodes) == count
-    assert drawing(a_desk, "SNA").GetDisplayNode().GetVisibility()
-    a_desk.scene.RemoveNode(drawing(a_desk, "SNA"))
-    a_desk.review.mark_missing(["Nasion"])  # a drawing that the user deleted is let go
+    assert len(drawn_lines(a_desk.review)) == count
+    assert is_drawn(drawn_lines(a_desk.review), place, nasion)
+
+
+def test_drawings_that_the_user_deleted_are_let_go_until_they_are_asked_for(a_desk) -> None:
+    a_desk.review.show_drawings(True)
+    a_desk.scene.RemoveNode(a_desk.review.drawings.nodes[CERTAIN])
+    a_desk.review.mark_missing(["Nasion"])
     a_desk.review.revert(["Nasion"])
-    assert len(a_desk.review.drawings.nodes) == count - 1
+    assert set(a_desk.review.drawings.nodes) == {DOUBTFUL}
+    a_desk.review.show_drawings(True)
+    assert set(a_desk.review.drawings.nodes) == {CERTAIN, DOUBTFUL}
 
 
 def test_a_line_that_depends_on_doubt_looks_doubtful(a_desk) -> None:
     a_desk.review.show_drawings(True)
-    line = drawing(a_desk, "Posterior nasal spine - Anterior nasal spine")
+    names = ("Posterior nasal spine", "Anterior nasal spine")
+    ends = [point(a_desk, HEAD.index(name)) for name in names]
     assert a_desk.review.landmarks["Anterior nasal spine"].status is Status.DOUBTFUL
-    assert [bool(line.GetNthControlPointSelected(n)) for n in range(2)] == [False, False]
+    assert is_drawn(drawn_lines(a_desk.review, DOUBTFUL), *ends)
+    assert not is_drawn(drawn_lines(a_desk.review, CERTAIN), *ends)
+    points, nodes = a_desk.node.GetDisplayNode(), a_desk.review.drawings.nodes
+    assert nodes[DOUBTFUL].GetDisplayNode().GetColor() == points.GetColor()
+    assert nodes[CERTAIN].GetDisplayNode().GetColor() == points.GetSelectedColor()
     a_desk.review.accept(["Anterior nasal spine"])
-    assert [bool(line.GetNthControlPointSelected(n)) for n in range(2)] == [True, True]
+    assert is_drawn(drawn_lines(a_desk.review, CERTAIN), *ends)
+    assert len(drawn_lines(a_desk.review, DOUBTFUL)) == 0
 
 
 def test_drawings_do_not_catch_the_points_that_the_user_places(a_desk) -> None:
@@ -199,9 +214,27 @@ def test_drawings_do_not_catch_the_points_that_the_user_places(a_desk) -> None:
     assert selection.GetActivePlaceNodeClassName() == "vtkMRMLMarkupsFiducialNode"
 
 
-def test_angles_are_drawn_at_their_vertex() -> None:
+def test_an_angle_is_drawn_as_two_legs_and_an_arc_about_its_vertex() -> None:
     sna = next(item for item in drawings_of(HEAD) if item.name == "SNA")
     assert (sna.kind, sna.points[1]) == (ANGLE, ("Nasion",))
+    places = {name: np.array([*point, 0.0]) for name, point in zip(HEAD.names, FACE, strict=True)}
+    start, vertex, end = sna.places(places)
+    legs, arc = np.split(sna.segments(places), [2])
+    np.testing.assert_allclose(legs, [[start, vertex], [vertex, end]])
+    radius = ARC_RADIUS * min(np.linalg.norm(start - vertex), np.linalg.norm(end - vertex))
+    np.testing.assert_allclose(np.linalg.norm(arc - vertex, axis=-1), radius)
+    np.testing.assert_allclose(arc[1:, 0], arc[:-1, 1])
+    for place, leg in ((arc[0, 0], start), (arc[-1, 1], end)):
+        np.testing.assert_allclose(place, vertex + radius * (leg - vertex) / np.linalg.norm(leg - vertex))
+
+
+@pytest.mark.parametrize("other_end", [(70, 0), (0, 0), (140, 0)], ids=["no leg", "no angle", "straight"])
+def test_an_angle_without_an_inside_is_drawn_without_a_fault(other_end) -> None:
+    sna = next(item for item in drawings_of(HEAD) if item.name == "SNA")
+    places = {name: np.array([*point, 0.0]) for name, point in zip(HEAD.names, FACE, strict=True)}
+    with np.errstate(all="raise"):
+        segments = sna.segments({**places, sna.points[2][0]: np.array([*other_end, 0.0])})
+    assert np.isfinite(segments).all()
 
 
 def test_a_measurement_column_is_a_number_for_other_modules(a_desk) -> None:

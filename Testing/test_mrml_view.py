@@ -21,7 +21,7 @@ pytest.importorskip("PySide6", reason="PySide6 is not installed (pip install PyS
 import slicer
 import vtk
 from profiles import FACE, HEAD
-from scenes import SceneHost, add_volume, detected
+from scenes import SceneHost, add_volume, detected, drawn_lines, is_drawn
 from SlicerHost.application import qt_application
 from SlicerHost.views import SliceView
 from vtk.util.numpy_support import vtk_to_numpy
@@ -173,8 +173,8 @@ def test_a_point_is_dragged_with_the_mouse(a_ceph_on_screen, tmp_path) -> None:
     assert sella.ijk[2] == 0.0
     after = {item.name: item.value for item in desk.review.measurements}
     assert after["S-Go"] != before["S-Go"] and after["FMA"] == before["FMA"]
-    line = next(node for node in desk.review.drawings.nodes if node.GetName() == "Sella - Nasion")
-    assert line.GetNthControlPointPositionWorld(0) == pytest.approx(desk.node.GetNthControlPointPositionWorld(0))
+    ends = [desk.node.GetNthControlPointPositionWorld(number) for number in range(2)]
+    assert is_drawn(drawn_lines(desk.review), *ends)
     saved(desk, tmp_path / "dragged.png")
     assert desk.review.stack.undo()
     assert {item.name: item.value for item in desk.review.measurements} == before

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scenes import drawn_lines
 from slicer_module import HOST, REPOSITORY, SIZE, OpenModule, a_module, artefacts
 
 from MedLandmarkLib.landmark import Status
@@ -36,12 +37,8 @@ def test_the_user_from_end_to_end(a_module, tmp_path):
     play_the_user(a_module, tmp_path, "double")
 
 
-def points_of(drawing) -> np.ndarray:
-    return slicer.util.arrayFromMarkupsControlPoints(drawing, world=True).copy()
-
-
-def is_end(points: np.ndarray, place: np.ndarray) -> bool:
-    return bool((np.linalg.norm(points - place, axis=1) < 1e-3).any())
+def is_end_of_a_line(module: OpenModule, place: np.ndarray) -> bool:
+    return bool((np.linalg.norm(drawn_lines(module.review) - place, axis=-1) < 1e-3).any())
 
 
 def play_the_user(a_module: OpenModule, tmp_path: Path, label: str) -> None:
@@ -63,8 +60,7 @@ def play_the_user(a_module: OpenModule, tmp_path: Path, label: str) -> None:
     dependent = next(key for key, inputs in scheme.measurement_inputs.items() if name in inputs)
     row = [definition.name for definition in scheme.measurements].index(dependent)
     value_before, place_before = a_module.cell("measurementTable", row, 1), a_module.point(number)
-    drawn = {one.GetID(): points_of(one) for one in a_module.review.drawings.nodes}
-    drawing = next(one for one in a_module.review.drawings.nodes if is_end(drawn[one.GetID()], place_before))
+    assert is_end_of_a_line(a_module, place_before)
     HOST.app.views.hand().drag(place_before, place_before + [22.0, -17.0, 0.0])
     HOST.run_for(0.1)
     moved = a_module.point(number) - place_before
@@ -72,8 +68,8 @@ def play_the_user(a_module: OpenModule, tmp_path: Path, label: str) -> None:
     assert a_module.review.landmarks[name].status is Status.EDITED
     assert a_module.cell("landmarkTable", number, 1) == "edited"
     assert a_module.cell("measurementTable", row, 1) != value_before
-    assert is_end(points_of(drawing), a_module.point(number))
-    assert not is_end(points_of(drawing), place_before)
+    assert is_end_of_a_line(a_module, a_module.point(number))
+    assert not is_end_of_a_line(a_module, place_before)
 
     ui.undoButton.click()
     np.testing.assert_allclose(a_module.point(number), place_before, atol=1e-6)

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import slicer
+from scenes import drawn_lines
 from slicer_module import (
     HOST,
     MODULE_FILE,
@@ -28,7 +29,6 @@ from slicer_module import (
     engine_double,
 )
 
-from MedLandmarkLib.landmark import Status
 from MedLandmarkLib.scheme import load_scheme
 
 
@@ -326,41 +326,17 @@ def test_without_torch_the_module_opens_says_what_to_install_and_edits_what_is_t
 def test_the_loop_stays_responsive_and_a_cancel_ends_within_a_second(a_slow_module):
     before, stalls = scene_state(), []
     for _ in range(3):  # other programs on the machine can only add to a stall
-        stall = clicked(a_slow_module)
+        stall = a_slow_module.press()
         assert a_slow_module.ui.detectButton.text == "Cancel"
         stall = max(stall, HOST.wait_until(lambda: a_slow_module.ui.progressBar.value > 0, 60))
         asked = time.monotonic()
-        stall = max(stall, clicked(a_slow_module))
+        stall = max(stall, a_slow_module.press())
         stalls.append(max(stall, HOST.wait_until(lambda: not a_slow_module.logic.isBusy, 20)))
         assert time.monotonic() - asked < 1.0
         assert a_slow_module.ui.detectButton.text == "Detect landmarks"
         assert "Cancelled" in a_slow_module.ui.statusLabel.text
         assert scene_state() == before
     assert min(stalls) < 0.1
-
-
-def clicked(module: OpenModule) -> float:
-    """Press the button; how long the press keeps the event loop, s."""
-    began = time.monotonic()
-    module.ui.detectButton.click()
-    return time.monotonic() - began
-
-
-def test_on_a_large_radiograph_the_modules_own_part_is_a_fraction_of_a_second(a_module):
-    a_module.parameters.inputVolume = an_image_in_the_scene((1, 2400, 1935), spacing=0.1)
-    HOST.app.processEvents()
-    spent, stalls = [], []
-    HOST.app.pauseRender()  # drawing the views is Slicer's part, and done by the processor here
-    for _ in range(4):  # the first starts the worker
-        began = time.process_time()
-        stalls.append(max(clicked(a_module), HOST.wait_until(lambda: not a_module.logic.isBusy, 60)))
-        HOST.wait_until(lambda: bool(a_module.review.drawings.nodes), 10)
-        spent.append(time.process_time() - began)
-    HOST.app.resumeRender()
-    print(f"own part {1000 * min(spent[1:]):.0f} ms of processor, longest stall {1000 * min(stalls[1:]):.0f} ms")
-    # 0.2 s is the aim, which Benchmarks/module.py measures; a shared machine drifts by a third and may not fail for it
-    assert min(spent[1:]) <= 0.3
-    assert min(stalls[1:]) < 0.1
 
 
 def test_a_killed_worker_costs_a_message_and_no_point_five_times(a_slow_module):
@@ -412,6 +388,11 @@ def test_detection_from_the_console_needs_no_panel(a_module):
 
     with pytest.raises(SchemeError, match="head-18"):
         logic.detect(volume, "head-18")
+    several = an_image_in_the_scene((60, 90, 80), "volume", spacing=1.0)
+    view = HOST.app.layoutManager().sliceWidget("Green").mrmlSliceNode()  # which cuts across the slices
+    view.SetSliceOffset(-40.0)
+    node = logic.detect(several, "head-19", sliceNode=view)
+    assert [node.GetNthControlPointPositionWorld(number)[1] for number in range(19)] == pytest.approx([-40.0] * 19)
 
 
 def test_the_snippet_of_the_readme_runs(a_module, monkeypatch):
@@ -461,11 +442,9 @@ def test_undoing_a_detection_takes_its_result_away_and_redo_brings_it_back(a_rev
 
 
 def test_lines_and_angles_are_shown_and_hidden_at_will(a_reviewed_module):
-    nodes = a_reviewed_module.review.drawings.nodes
-    assert nodes
-    assert any(node.GetDisplayNode().GetVisibility() for node in nodes)
+    assert len(drawn_lines(a_reviewed_module.review)) > 16
     a_reviewed_module.ui.drawingsBox.setChecked(False)
-    assert not any(node.GetDisplayNode().GetVisibility() for node in nodes)
+    assert len(drawn_lines(a_reviewed_module.review)) == 0
 
 
 def test_shortcuts_live_only_while_the_module_is_shown(a_reviewed_module):
@@ -488,31 +467,6 @@ def test_points_of_the_users_own_become_a_result(a_module):
     a_module.ui.adoptButton.click()
     assert a_module.cell("landmarkTable", 0, 1) == "edited"
     assert a_module.cell("measurementTable", 0, 1) != "missing"
-
-
-def test_a_move_of_one_point_among_68_with_all_measurements_takes_a_blink(a_module):
-    from MedLandmarkLib.landmark import Landmark, LandmarkSet
-    from MedLandmarkLib.mrml import create_result
-
-    scheme, volume = load_scheme("spine-68"), an_image_in_the_scene(spacing=0.5)
-    landmarks = tuple(
-        Landmark(name, ijk=(100.0 + 30 * (k % 4), 20.0 + 6 * k, 0.0), status=Status.PREDICTED,
-                 ras=(-50.0 - 15 * (k % 4), -10.0 - 3 * k, 0.0), confidence=0.9)
-        for k, name in enumerate(scheme.names)
-    )  # fmt: skip
-    a_module.parameters.inputVolume = volume
-    a_module.parameters.result = create_result(HOST.scene, volume, LandmarkSet(scheme.id, landmarks), scheme)
-    HOST.run_for(0.2)
-    node, start_place = a_module.result, a_module.point(5)
-    node.InvokeEvent(node.PointStartInteractionEvent)
-    began = time.process_time()
-    for step in range(1, 41):
-        node.SetNthControlPointPositionWorld(5, *(start_place + [0.2 * step, 0.1 * step, 0.0]))
-    spent_ms = 1000 * (time.process_time() - began) / 40
-    node.InvokeEvent(node.PointEndInteractionEvent)
-    print(f"one move of a point among {len(scheme)}: {spent_ms:.1f} ms")
-    assert a_module.cell("landmarkTable", 5, 1) == "edited"
-    assert spent_ms <= 10
 
 
 def test_the_engine_of_a_closed_module_leaves(a_module):

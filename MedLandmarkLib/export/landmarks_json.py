@@ -27,7 +27,7 @@ def landmarks_document(detection: Detection) -> dict[str, Any]:
     """The content of the file as plain data."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "image": _image(detection.image),
+        "image": image_record(detection.image),
         "scheme": detection.scheme.id,
         "model": {
             "id": detection.model.id,
@@ -64,15 +64,25 @@ def read_landmarks_json(path: Path | str) -> tuple[str, list[LandmarkSet]]:
         scheme_id = data["scheme"]
         if not isinstance(scheme_id, str):
             raise TypeError("'scheme' must be a text")
-        sets = [
-            LandmarkSet(scheme_id, tuple(_read_landmark(entry) for entry in frame["landmarks"]), int(frame["frame"]))
-            for frame in data["frames"]
-        ]
+        sets = landmark_sets(data)
     except (KeyError, TypeError, ValueError) as error:
         raise MedLandmarkError(f"{path}: is not a landmarks file of MedLandmark ({_named(error)}).") from error
     if not sets:
         raise MedLandmarkError(f"{path}: holds no frame.")
     return scheme_id, sets
+
+
+def landmark_sets(document: dict[str, Any]) -> list[LandmarkSet]:
+    """The landmarks of each frame of a `landmarks_document`.
+
+    Raises KeyError, TypeError or ValueError where it is none.
+    """
+    return [
+        LandmarkSet(
+            document["scheme"], tuple(_read_landmark(entry) for entry in frame["landmarks"]), int(frame["frame"])
+        )
+        for frame in document["frames"]
+    ]
 
 
 def read_json_object(path: Path | str) -> dict[str, Any]:
@@ -101,7 +111,8 @@ def measurement_record(measurement: Measurement) -> dict[str, Any]:
     }
 
 
-def _image(image: Image) -> dict[str, Any]:
+def image_record(image: Image) -> dict[str, Any]:
+    """Path, size and calibration as plain data."""
     calibration = asdict(image.calibration)
     return {
         "path": str(image.path) if image.path is not None else None,

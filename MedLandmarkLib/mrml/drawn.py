@@ -10,6 +10,7 @@ import numpy as np
 from ..scheme import Point, Scheme
 
 LINE, ANGLE, PERPENDICULAR = "line", "angle", "perpendicular"
+ARC_RADIUS, ARC_SEGMENTS = 0.25, 12  # of an angle: as a share of its shorter leg; pieces that look round
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Drawing:
         """(2 or 3, 3): where its control points belong; None where a landmark is absent or there is nothing to see."""
         if any(name not in ras for name in self.inputs):
             return None
-        ends = np.array([np.mean([ras[name] for name in point], axis=0) for point in self.points])
+        ends = np.array([sum(ras[name] for name in point) / len(point) for point in self.points])
         if self.kind != PERPENDICULAR:
             return ends
         point, start, end = ends
@@ -44,6 +45,16 @@ class Drawing:
         if length_squared == 0:
             return None
         return np.array([point, start + along * float((point - start) @ along) / length_squared])
+
+    def segments(self, ras: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(n, 2, 3): the straight pieces that show it, an angle's legs and arc; none where there is nothing to see."""
+        places = self.places(ras)
+        if places is None:
+            return np.empty((0, 2, 3))
+        if self.kind == ANGLE:
+            places = np.concatenate([places, _arc(*places)])
+        pieces = np.stack([places[:-1], places[1:]], axis=1)
+        return np.delete(pieces, 2, axis=0) if self.kind == ANGLE else pieces  # from the last leg's end to the arc
 
 
 def drawings_of(scheme: Scheme) -> tuple[Drawing, ...]:
@@ -67,6 +78,18 @@ def drawings_of(scheme: Scheme) -> tuple[Drawing, ...]:
         for line in definition.lines:
             add(LINE, line, definition.name)
     return tuple(Drawing(kind, points, tuple(names)) for kind, points, names in found.values())
+
+
+def _arc(end: np.ndarray, vertex: np.ndarray, other_end: np.ndarray) -> np.ndarray:
+    """(ARC_SEGMENTS + 1, 3): places on the arc of an angle from one leg to the other."""
+    legs = np.array([end, other_end]) - vertex
+    lengths = np.linalg.norm(legs, axis=1)
+    along = legs / np.where(lengths > 0, lengths, 1.0)[:, None]
+    across = along[1] - (along[1] @ along[0]) * along[0]
+    angle = np.arctan2(np.linalg.norm(across), along[1] @ along[0])
+    across /= np.linalg.norm(across) or 1.0
+    turn = np.linspace(0.0, angle, ARC_SEGMENTS + 1)[:, None]
+    return vertex + ARC_RADIUS * lengths.min() * (np.cos(turn) * along[0] + np.sin(turn) * across)
 
 
 def point_name(point: Point) -> str:

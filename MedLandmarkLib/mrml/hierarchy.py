@@ -5,7 +5,7 @@
   - folder "image head-19", one per result
     - image head-19 (the landmarks)
     - image head-19 measurements
-    - folder "Lines and angles"
+    - image head-19 lines and angles
 
 Outside Slicer's own application nobody makes items for nodes, so they are made here where they are missing.
 """
@@ -18,7 +18,6 @@ import slicer
 import vtk
 
 FOLDER_ATTRIBUTE = "MedLandmark.Folder"  # tells the folders that the module made from those of the user
-DRAWINGS_FOLDER = "Lines and angles"
 
 
 def hierarchy_of(scene: Any) -> Any:
@@ -38,30 +37,16 @@ def place_result(scene: Any, node: Any, volume: Any | None) -> None:
 
 
 def place_belonging(scene: Any, node: Any, result: Any) -> None:
-    """Put a table or another single node beside its result."""
+    """Put a table or a model beside its result."""
     hierarchy = hierarchy_of(scene)
     hierarchy.SetItemParent(item_of(hierarchy, node), hierarchy.GetItemParent(item_of(hierarchy, result)))
 
 
-def place_drawings(scene: Any, drawings: list[Any], result: Any) -> None:
-    """Put lines and angles into one folder beside their result."""
-    hierarchy = hierarchy_of(scene)
-    beside = hierarchy.GetItemParent(item_of(hierarchy, result))
-    folder = hierarchy.GetItemChildWithName(beside, DRAWINGS_FOLDER)
-    if not folder:
-        folder = hierarchy.CreateFolderItem(beside, DRAWINGS_FOLDER)
-        hierarchy.SetItemAttribute(folder, FOLDER_ATTRIBUTE, "1")
-        hierarchy.SetItemExpanded(folder, False)
-    for drawing in drawings:
-        hierarchy.SetItemParent(item_of(hierarchy, drawing), folder)
-
-
 def own_folders(scene: Any, nodes: list[Any]) -> list[int]:
-    """The items of the folders that the module made and that hold any of the nodes, inner ones first."""
+    """The items of the folders that the module made and that hold any of the nodes."""
     hierarchy = hierarchy_of(scene)
     folders = {hierarchy.GetItemParent(item_of(hierarchy, node)) for node in nodes}
-    own = [folder for folder in folders if hierarchy.HasItemAttribute(folder, FOLDER_ATTRIBUTE)]
-    return sorted(own, key=lambda folder: _depth(hierarchy, folder), reverse=True)
+    return [folder for folder in folders if hierarchy.HasItemAttribute(folder, FOLDER_ATTRIBUTE)]
 
 
 def remove_item(scene: Any, node: Any) -> None:
@@ -72,7 +57,7 @@ def remove_item(scene: Any, node: Any) -> None:
 
 
 def remove_folders(scene: Any, folders: list[int]) -> None:
-    """Remove folders, inner ones first; what the user put there moves up."""
+    """Remove folders; what the user put there moves up."""
     hierarchy = hierarchy_of(scene)
     for folder in folders:
         parent = hierarchy.GetItemParent(folder)
@@ -84,13 +69,6 @@ def remove_folders(scene: Any, folders: list[int]) -> None:
 def item_of(hierarchy: Any, node: Any) -> int:
     """The item of a node, made where there is none."""
     return hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
-
-
-def _depth(hierarchy: Any, item: int) -> int:
-    depth = 0
-    while item != hierarchy.GetSceneItemID():
-        item, depth = hierarchy.GetItemParent(item), depth + 1
-    return depth
 
 
 def _children(hierarchy: Any, item: int) -> list[int]:

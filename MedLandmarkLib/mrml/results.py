@@ -20,7 +20,6 @@ from .calibration import ijk_to_ras, keep_calibration, stored_calibration, volum
 from .hierarchy import (
     own_folders,
     place_belonging,
-    place_drawings,
     place_result,
     remove_folders,
     remove_item,
@@ -156,8 +155,11 @@ def remove_result(scene: Any, node: Any) -> list[Any]:
 
     Returns the nodes, for `put_back`.
     """
-    belongings = nodes_with_role(scene, "vtkMRMLMarkupsNode", RESULT_ROLE, node)
-    belongings += nodes_with_role(scene, "vtkMRMLTableNode", RESULT_ROLE, node)
+    belongings = [
+        other
+        for class_name in ("vtkMRMLModelNode", "vtkMRMLTableNode")
+        for other in nodes_with_role(scene, class_name, RESULT_ROLE, node)
+    ]
     folders = own_folders(scene, [*belongings, node])
     removed = []
     for other in [*belongings, node]:
@@ -173,11 +175,9 @@ def put_back(scene: Any, nodes: list[Any]) -> None:
             scene.AddNode(node)
     result = next(node for node in nodes if node.IsA(FIDUCIAL_CLASS) and is_result(node))
     place_result(scene, result, volume_of(result))
-    belongings = [node for node in nodes if node.GetNodeReferenceID(RESULT_ROLE) == result.GetID()]
-    for node in belongings:
-        if node.IsA("vtkMRMLTableNode"):
+    for node in nodes:
+        if node.GetNodeReferenceID(RESULT_ROLE) == result.GetID():
             place_belonging(scene, node, result)
-    place_drawings(scene, [node for node in belongings if node.IsA("vtkMRMLMarkupsNode")], result)
 
 
 def _remove_node(scene: Any, node: Any) -> list[Any]:

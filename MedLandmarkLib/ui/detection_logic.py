@@ -11,7 +11,6 @@ from slicer.i18n import tr as _
 
 from ..engine import POLL_INTERVAL_MS, EngineClient, Signal
 from ..errors import DetectionCancelled, ImageError, MedLandmarkError, ModelError
-from ..landmark import Landmark, LandmarkSet, Status
 from ..plane import Plane
 from ..scheme import Scheme, load_scheme
 from .requirements import enginePython
@@ -59,13 +58,18 @@ class DetectionLogic:
         device: str = "auto",
         sliceIndex: int | None = None,
         plane: Plane | None = None,
+        sliceNode: Any | None = None,
     ) -> None:
         """Begin a detection and return at once. Raises MedLandmarkError where the input cannot be used.
 
-        Of a volume: a stored slice, or a plane that cuts through it.
+        Of a volume: a stored slice, a plane that cuts through it, or whichever of both a slice view shows.
         """
         from ..mrml.volume import image_from_volume
+        from .picture_shown import pictureShown
 
+        if sliceNode is not None:
+            self.start(volume, schemeId, modelId, device, **pictureShown(sliceNode, volume))
+            return
         if self.isBusy:
             raise MedLandmarkError(_("A detection is under way; wait for it, or cancel it."))
         scheme = load_scheme(schemeId)
@@ -91,16 +95,8 @@ class DetectionLogic:
         if self._job is not None:
             self.engine.cancel(self._job)
 
-    def detect(
-        self,
-        volume: Any,
-        schemeId: str,
-        modelId: str = "lite",
-        device: str = "auto",
-        sliceIndex: int | None = None,
-        plane: Plane | None = None,
-    ) -> Any:
-        """Detect and wait for the result, with the application alive; the fiducial node.
+    def detect(self, *arguments: Any, **choices: Any) -> Any:
+        """Detect, with the arguments of `start`, and wait for the result with the application alive; the fiducial node.
 
         Raises MedLandmarkError, and DetectionCancelled where somebody cancelled.
         """
@@ -115,7 +111,7 @@ class DetectionLogic:
         for signal, slot in slots.items():
             signal.connect(slot)
         try:
-            self.start(volume, schemeId, modelId, device, sliceIndex, plane)
+            self.start(*arguments, **choices)
             while not outcome:
                 slicer.app.processEvents()
                 time.sleep(0.005)
@@ -165,18 +161,16 @@ class DetectionLogic:
 
     def _placed(self, result: Mapping[str, Any]) -> Any:
         """The fiducial node of a result, in the scene. Raises MedLandmarkError."""
+        from ..export.landmarks_json import landmark_sets
         from ..mrml.origin import Provenance
         from ..mrml.results import create_result
 
         scheme, volume = self._request["scheme"], self.scene.GetNodeByID(self._request["volumeId"])
         if volume is None or volume is not self._request["volume"]:
             raise ImageError(_("The image was removed from the scene during the detection, so its result was dropped."))
-        frame = result["frames"][0]
-        landmarks = LandmarkSet(scheme.id, tuple(_landmark(entry) for entry in frame["landmarks"]), frame["frame"])
         model = result["model"]
         provenance = Provenance(model["id"], model["version"], model["sha256"], result["settings"])
-        node = create_result(self.scene, volume, landmarks, scheme, provenance=provenance)
-        return node
+        return create_result(self.scene, volume, landmark_sets(result)[0], scheme, provenance=provenance)
 
     def _onFailed(self, job: int, message: str, details: str) -> None:
         if job == self._job:
@@ -213,20 +207,3 @@ def _isShipped(scheme: Scheme) -> bool:
     from ..scheme import list_schemes
 
     return any(one.id == scheme.id and one.path == scheme.path for one in list_schemes())
-
-
-def _landmark(entry: Mapping[str, Any]) -> Landmark:
-    """A landmark of a `.landmarks.json` document (Resources/Landmarks-schema.json)."""
-    status = Status(entry["status"])
-    ijk = tuple(entry["ijk"]) if entry["ijk"] is not None else None
-    predicted = tuple(entry["predicted_ijk"]) if entry.get("predicted_ijk") else None
-    return Landmark(
-        name=entry["name"],
-        ijk=ijk,
-        ras=tuple(entry["ras"]) if entry["ras"] is not None else None,
-        status=status,
-        confidence=entry["confidence"],
-        score=entry["score"],
-        reason=entry.get("reason", ""),
-        predicted_ijk=predicted or (ijk if status in (Status.PREDICTED, Status.DOUBTFUL) else None),
-    )

@@ -9,9 +9,9 @@ from slicer.i18n import tr as _
 
 from ..engine import Signal
 from ..errors import MedLandmarkError
-from ..image.limits import MIN_SIDE_PX
 from .detection_logic import headerOf
 from .explained import Explained
+from .picture_shown import pictureShown
 
 
 class InputPanel:
@@ -165,29 +165,3 @@ class InputPanel:
         if ruler is None or ruler.GetNumberOfDefinedControlPoints() < 2:
             return _("Choose a line with two placed ends first (Markups module, or the button in the toolbar).")
         return ""
-
-
-def pictureShown(sliceNode: Any, volume: Any) -> dict[str, Any]:
-    """What a slice view shows of a volume, as an argument of DetectionLogic.start: {"sliceIndex"} or {"plane"}.
-
-    Raises MedLandmarkError where the view shows nothing of it.
-    """
-    from ..mrml.view_plane import cut_in_view, stored_slice_in_view
-
-    index = stored_slice_in_view(sliceNode, volume)
-    if index is not None and 0 <= index < volume.GetImageData().GetDimensions()[2]:
-        return {"sliceIndex": index}
-    plane = cut_in_view(sliceNode, volume) if index is None else None
-    if plane is None:
-        raise MedLandmarkError(
-            _("The {view} view shows no slice of '{name}': it is outside the volume.").format(
-                view=sliceNode.GetName(), name=volume.GetName()
-            )
-        )
-    if min(plane.size_wh) < MIN_SIDE_PX:
-        raise MedLandmarkError(
-            _("The {view} view shows only {width} × {height} pixels of '{name}'. Show more of it.").format(
-                view=sliceNode.GetName(), width=plane.size_wh[0], height=plane.size_wh[1], name=volume.GetName()
-            )
-        )
-    return {"plane": plane}

@@ -50,12 +50,9 @@ class MeasurementPanel:
             review.show_drawings(self._ui.drawingsBox.checked)
 
     def _onOpened(self) -> None:
-        import qt
-
         self._shown = []
         self.update()
-        # Some dozens of nodes: made once the event loop had its turn, so that the points are there at once.
-        qt.QTimer.singleShot(0, self.showDrawings)
+        self.showDrawings()
         self._drawings.allow("" if self._reviewPanel.review else _("There is no result yet."))
 
     def _showRow(self, row: int, measurement: Measurement) -> None:

@@ -79,7 +79,6 @@ def detections(module: OpenModule, repeats: int, scheme: str) -> dict[str, list[
         click = time.perf_counter() - began
         stall.append(max(click, HOST.wait_until(lambda: not module.logic.isBusy, 600)))
         wall.append(time.perf_counter() - began)
-        HOST.wait_until(lambda: bool(module.review and module.review.drawings.nodes), 10)
         own.append(time.process_time() - began_own)
         assert module.result is not None, module.ui.statusLabel.text
         if len(wall) <= repeats:  # the last one stays
@@ -88,8 +87,8 @@ def detections(module: OpenModule, repeats: int, scheme: str) -> dict[str, list[
     return {"first": wall[:1], "wall": wall[1:], "own": own[1:], "stall": stall[1:]}
 
 
-def drag(module: OpenModule, volume: object, folder: Path) -> tuple[list[float], list[float], int, int]:
-    """Seconds of each move of a point, by the clock and of the processor; the numbers of points and measurements."""
+def sixty_landmarks(module: OpenModule, volume: object, folder: Path) -> None:
+    """Put a result of 60 landmarks, with the measurements of `head-19`, under review."""
     from MedLandmarkLib.landmark import Landmark, LandmarkSet, Status
     from MedLandmarkLib.mrml import create_result
     from MedLandmarkLib.scheme import load_scheme
@@ -108,6 +107,10 @@ def drag(module: OpenModule, volume: object, folder: Path) -> tuple[list[float],
     )  # fmt: skip
     module.parameters.result = create_result(HOST.scene, volume, LandmarkSet(scheme.id, landmarks), scheme)
     HOST.run_for(0.2)
+
+
+def drag(module: OpenModule) -> tuple[list[float], list[float]]:
+    """Seconds of each move of the point under the mouse, by the clock and of the processor."""
     node, start = module.result, module.point(0)
     node.InvokeEvent(node.PointStartInteractionEvent)
     wall, own = [], []
@@ -117,7 +120,8 @@ def drag(module: OpenModule, volume: object, folder: Path) -> tuple[list[float],
         own.append(time.process_time() - began_own)
         wall.append(time.perf_counter() - began)
     node.InvokeEvent(node.PointEndInteractionEvent)
-    return wall, own, len(scheme), len(module.review.measurements)
+    HOST.run_for(0.2)
+    return wall, own
 
 
 def loads(repeats: int) -> list[tuple[float, float]]:
@@ -170,9 +174,16 @@ def main() -> None:
             HOST.app.resumeRender()
             add("click to fiducials, views not drawn, warm", times["wall"])
             add("of that the module's own processor time", times["own"])
-            wall, own, points, measurements = drag(module, volume, Path(folder))
-            add(f"move of one point among {points}, {measurements} measurements, two more results shown", wall, "ms")
-            add("of that processor time", own, "ms")
+            sixty_landmarks(module, volume, Path(folder))
+            points, measurements = len(module.review.landmarks), len(module.review.measurements)
+            for is_drawn in (False, True):
+                module.ui.drawingsBox.setChecked(is_drawn)
+                HOST.run_for(0.2)
+                wall, own = drag(module)
+                drawings = "with its" if is_drawn else "without its"
+                what = f"{points} with {measurements} measurements, {drawings} lines and angles"
+                add(f"move of one point among {what}, two more results shown", wall, "ms")
+                add("of that processor time", own, "ms")
         finally:
             module.close()
         load = loads(3)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import slicer
 import vtk
-from PySide6 import QtGui
-from vtk.util.numpy_support import vtk_to_numpy
+
+from .offscreen import make_managers, make_window, picture_of, save_rgb
 
 _SIZE = (600, 600)
 _MANAGERS = (
@@ -29,23 +29,9 @@ class ThreeDView:
         self.view_node.SetSingletonTag("1")
         self.view_node = scene.AddNode(self.view_node)
         self.renderer = vtk.vtkRenderer()
-        self.window = vtk.vtkRenderWindow()
-        self.window.SetOffScreenRendering(1)
-        self.window.SetMultiSamples(0)
-        self.window.SetSize(*_SIZE)
-        self.window.AddRenderer(self.renderer)
-        self._interactor = vtk.vtkRenderWindowInteractor()
-        self._interactor.SetRenderWindow(self.window)
-        self._interactor.Initialize()
+        self.window, self._interactor = make_window(_SIZE, self.renderer)
         factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
-        factory.SetMRMLApplicationLogic(app_logic)
-        for name in _MANAGERS:
-            if not factory.IsDisplayableManagerRegistered(name):
-                factory.RegisterDisplayableManager(name)
-        self.managers = slicer.vtkMRMLDisplayableManagerGroup()
-        self.managers.SetRenderer(self.renderer)
-        self.managers.Initialize(factory, self.renderer)
-        self.managers.SetMRMLDisplayableNode(self.view_node)
+        self.managers = make_managers(factory, _MANAGERS, app_logic, self.renderer, self.view_node)
 
     def close(self) -> None:
         """Let go of the scene and the window."""
@@ -70,17 +56,7 @@ class ThreeDView:
 
     def picture(self) -> np.ndarray:
         """(rows, columns, 3) uint8 of what the view shows."""
-        self.window.Render()
-        grab = vtk.vtkWindowToImageFilter()
-        grab.SetInput(self.window)
-        grab.ReadFrontBufferOff()
-        grab.Update()
-        columns, rows, _ = grab.GetOutput().GetDimensions()
-        values = vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars())
-        return values.reshape(rows, columns, -1)[::-1, :, :3].copy()
+        return picture_of(self.window)
 
     def save_picture(self, path: Path) -> None:
-        rgb = np.ascontiguousarray(self.picture())
-        image = QtGui.QImage(rgb.data, rgb.shape[1], rgb.shape[0], rgb.strides[0], QtGui.QImage.Format.Format_RGB888)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(str(path))
+        save_rgb(self.picture(), path)

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import slicer
 import vtk
-from PySide6 import QtCore, QtGui
-from vtk.util.numpy_support import vtk_to_numpy
+from PySide6 import QtCore
+
+from .offscreen import make_managers, make_window, picture_of, save_rgb
 
 _SIZE = (720, 720)
 _MANAGERS = (
@@ -48,14 +49,7 @@ class SliceView:
     def _make_window(self) -> None:
         self.renderer = vtk.vtkRenderer()
         self.renderer.GetActiveCamera().ParallelProjectionOn()
-        self.window = vtk.vtkRenderWindow()
-        self.window.SetOffScreenRendering(1)
-        self.window.SetMultiSamples(0)
-        self.window.SetSize(*_SIZE)
-        self.window.AddRenderer(self.renderer)
-        self.interactor = vtk.vtkRenderWindowInteractor()
-        self.interactor.SetRenderWindow(self.window)
-        self.interactor.Initialize()
+        self.window, self.interactor = make_window(_SIZE, self.renderer)
         self.interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())
         self._mapper = vtk.vtkImageMapper()
         self._mapper.SetColorWindow(255)  # the slice logic has applied window and level
@@ -74,14 +68,7 @@ class SliceView:
 
     def _make_managers(self, app_logic: slicer.vtkSlicerApplicationLogic) -> None:
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
-        factory.SetMRMLApplicationLogic(app_logic)
-        for name in _MANAGERS:
-            if not factory.IsDisplayableManagerRegistered(name):
-                factory.RegisterDisplayableManager(name)
-        self.managers = slicer.vtkMRMLDisplayableManagerGroup()
-        self.managers.SetRenderer(self.renderer)
-        self.managers.Initialize(factory, self.renderer)
-        self.managers.SetMRMLDisplayableNode(self.slice_node)
+        self.managers = make_managers(factory, _MANAGERS, app_logic, self.renderer, self.slice_node)
         self._style = slicer.vtkMRMLSliceViewInteractorStyle()
         self._style.SetSliceLogic(self.logic)
         self._style.SetDisplayableManagers(self.managers)
@@ -160,22 +147,10 @@ class ViewBoard:
 
     def picture(self, name: str = "Red") -> np.ndarray:
         """(rows, columns, 3) uint8 of what the view shows."""
-        window = self._views[name].window
-        window.Render()
-        grab = vtk.vtkWindowToImageFilter()
-        grab.SetInput(window)
-        grab.ReadFrontBufferOff()
-        grab.Update()
-        output = grab.GetOutput()
-        columns, rows, _ = output.GetDimensions()
-        values = vtk_to_numpy(output.GetPointData().GetScalars())
-        return values.reshape(rows, columns, -1)[::-1, :, :3].copy()
+        return picture_of(self._views[name].window)
 
     def save_picture(self, path: Path, name: str = "Red") -> None:
-        rgb = np.ascontiguousarray(self.picture(name))
-        image = QtGui.QImage(rgb.data, rgb.shape[1], rgb.shape[0], rgb.strides[0], QtGui.QImage.Format.Format_RGB888)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(str(path))
+        save_rgb(self.picture(name), path)
 
     def hand(self, name: str = "Red") -> SliceHand:
         return SliceHand(self._views[name])
