@@ -14,7 +14,7 @@ from MedLandmarkLib.scheme import KINDS, Scheme, list_schemes, load_scheme
 
 SHIPPED = {
     "a4c-4": 4, "chest-6": 6, "fetal-head-4": 4, "hand-37": 37, "head-19": 19, "heart-lung-6": 6, "leg-26": 26,
-    "plax-4": 4, "spine-68": 68, "tooth-16": 16,
+    "mouse-skull-45": 45, "plax-4": 4, "spine-68": 68, "tooth-16": 16,
 }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_a_shipped_scheme_is_complete_and_consistent(scheme_id: str) -> None:
 
 def test_a_scheme_without_published_names_says_so() -> None:
     neutral = {scheme.id for scheme in list_schemes() if scheme.names_kind == "neutral"}
-    assert neutral == {"hand-37", "chest-6", "leg-26", "tooth-16"}
+    assert neutral == {"hand-37", "chest-6", "leg-26", "mouse-skull-45", "tooth-16"}
     for scheme in list_schemes():
         assert all(landmark.named == (scheme.id not in neutral) for landmark in scheme.landmarks)
         if scheme.id in neutral:
@@ -198,6 +198,9 @@ BREAKAGES = [
     (("evaluation", "unit"), "mm", "reference_size_wh .* only where the unit is 'px'", True),
     (("evaluation", "reference_size_wh"), [8], "must be \\[width, height\\]", True),
     (("evaluation", "reference_size_wh", 0), 0.5, "must be a whole number", True),
+    (("landmarks", 1, "scored_along"), "z", "landmarks\\[1\\].scored_along is \"z\"; it must be one of x, y", True),
+    (("evaluation", "reference_length"), {"title": "ab", "lines": []}, "lines is \\[\\]", True),
+    (("evaluation", "reference_length"), {"title": "ab", "lines": [["a", "z"]]}, "must be a landmark of this", False),
     (("measurements", 0, "kind"), "distnce", "measurements\\[0\\].kind .*did you mean 'distance'", True),
     (("measurements", 0, "unit"), "deg", "measurements\\[0\\].unit is \"deg\"; it must be one of mm", True),
     (("measurements", 0, "points"), ["a"], "must have 2 entries for kind 'distance'", True),

@@ -11,7 +11,8 @@ import typer
 
 from ..dataset import Case, LandmarkDataset, read_dataset
 from ..errors import DatasetError, ModelError, SchemeError
-from ..evaluation import evaluate_landmarks
+from ..evaluation import ALL_RATERS, evaluate_dataset, report_record
+from ..export.evaluation_page import WORST_IMAGES, write_evaluation_page
 from ..export.files import written_whole
 from ..export.landmarks_json import LANDMARKS_SUFFIX, read_landmarks_json
 from ..landmark import LandmarkSet
@@ -19,7 +20,7 @@ from ..scheme import load_scheme
 from . import options
 from .console import SOME_FAILED, complain, complain_of, out, plain_errors
 from .detect import open_detector
-from .evaluation_report import evaluation_record, print_evaluation
+from .evaluation_report import print_report
 from .progress import counting_bar
 
 HELP = """Measure how far landmarks lie from reference points.
@@ -35,7 +36,10 @@ With one argument: detect in the images of a dataset, then compare.
 
 A dataset is a folder with dataset.json, cases.csv (image, size, spacing, split) and landmarks.csv (case, rater,
 landmark, x, y in pixels). Reported are the mean radial error with its standard deviation over points and over images,
-the median, the 95th percentile and the success detection rate (SDR) at the scheme's radii, over all and per landmark.
+the median, the 95th percentile and the success detection rate (SDR) at the scheme's radii, over all and per landmark,
+and how far the scheme's measurements are off. --html adds intervals, charts, calibration and the worst images.
+
+    medlandmark evaluate datasets/ceph --scheme head-19 --rater all --html page.html --json figures.json
 """
 
 
@@ -55,11 +59,18 @@ def evaluate_command(
     ] = None,
     rater: Annotated[
         str | None,
-        typer.Option(help="Whose points to compare with; else 'mean', or the only rater.", show_default=False),
+        typer.Option(
+            help="Whose points to compare with; else 'mean', or the only rater. 'all': each of them and their mean.",
+            show_default=False,
+        ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
         typer.Option(metavar="LANDMARK", help="Leave this landmark out of the total; it is reported apart."),
+    ] = None,
+    case_value: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN", help="Compare this measurement with a column of cases.csv as well."),
     ] = None,
     model: options.ModelOption = None,
     device: options.DeviceOption = "auto",
@@ -68,6 +79,10 @@ def evaluate_command(
     json_path: Annotated[
         Path | None, typer.Option("--json", dir_okay=False, metavar="FILE", help="Write all figures as JSON.")
     ] = None,
+    html_path: Annotated[
+        Path | None, typer.Option("--html", dir_okay=False, metavar="FILE", help="Write all figures as one page.")
+    ] = None,
+    worst: Annotated[int, typer.Option(min=0, help="How many of the worst images the page shows.")] = WORST_IMAGES,
     verbose: options.VerboseOption = False,
 ) -> None:
     """The command; HELP is what the user reads."""
@@ -76,7 +91,9 @@ def evaluate_command(
     with plain_errors(verbose):
         dataset = read_dataset(_dataset_folder(reference or source))
         cases = dataset.split(split) if split is not None else dataset.cases
-        reader = dataset.reference_rater(rater)
+        if rater != ALL_RATERS:
+            dataset.reference_rater(rater)  # before the images are read, so that a wrong name is told at once
+        columns = _case_values(case_value or ())
         if reference is None:
             detector = open_detector(scheme, model, device, precision.value, flip)
             predictions, failures = _detected(detector, cases, verbose)
@@ -84,15 +101,29 @@ def evaluate_command(
         else:
             scheme_id, predictions, failures = _read_predictions(source, dataset, cases, verbose)
             definition, model_id = load_scheme(scheme or scheme_id), None
-        evaluation = evaluate_landmarks(dataset, reader, predictions, definition, exclude or ())
+        report = evaluate_dataset(dataset, predictions, definition, rater, exclude or (), columns, split, model_id)
         if json_path is not None:
             json_path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(json_path) as temporary:
-                text = json.dumps(evaluation_record(evaluation, split, model_id), indent=1, ensure_ascii=False)
+                text = json.dumps(report_record(report), indent=1, ensure_ascii=False)
                 temporary.write_text(text + "\n", encoding="utf-8")
-        print_evaluation(out(), evaluation, split, model_id)
+        if html_path is not None:
+            html_path.parent.mkdir(parents=True, exist_ok=True)
+            write_evaluation_page(report, html_path, worst)
+        print_report(out(), report)
         if failures:
             raise typer.Exit(SOME_FAILED)
+
+
+def _case_values(texts: Iterable[str]) -> dict[str, str]:
+    """Measurement -> column, of "NAME=COLUMN"."""
+    values = {}
+    for text in texts:
+        name, equals, column = text.rpartition("=")
+        if not equals or not name or not column:
+            raise typer.BadParameter(f"'{text}' must be NAME=COLUMN, such as HC=hc_reference_mm")
+        values[name.strip()] = column.strip()
+    return values
 
 
 def _dataset_folder(path: Path) -> Path:

@@ -1,52 +1,66 @@
-"""An evaluation as a table for a terminal and as JSON for a program."""
+"""An evaluation as tables for a terminal."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..evaluation import ErrorStatistics, Evaluation, mean_and_sd
+from ..evaluation import ErrorStatistics, Evaluation, EvaluationReport, mean_and_sd
+from ..evaluation.measurements import REFERENCE_POINTS
+from ..evaluation.record import classification_rate, cobb_smape
 
 
-def evaluation_record(evaluation: Evaluation, split: str | None, model_id: str | None) -> dict[str, Any]:
-    """All figures as plain data; those that do not exist are null."""
-    mean, sd = mean_and_sd(evaluation.image_means.values())
-    return {
-        "schema_version": "1.0",
-        "dataset": evaluation.dataset,
-        "split": split,
-        "rater": evaluation.rater,
-        "scheme": evaluation.scheme_id,
-        "model": model_id,
-        "unit": evaluation.unit,
-        "images": len(evaluation.image_means),
-        "excluded": list(evaluation.excluded),
-        "overall": {
-            **_statistics_record(evaluation.overall),
-            "image_mean": _number(mean),
-            "image_sd": _number(sd),
-        },
-        "landmarks": {name: _statistics_record(item) for name, item in evaluation.per_landmark.items()},
-        "image_means": dict(evaluation.image_means),
-        "called_missing": evaluation.called_missing,
-        "absent": evaluation.absent,
-        "absent_called_missing": evaluation.absent_called_missing,
-        "notes": list(evaluation.notes),
-    }
+def print_report(console: Console, report: EvaluationReport) -> None:
+    """The main rater's table, one line for each other comparison, and the measurements."""
+    print_evaluation(console, report.main.evaluation, report.split, report.model)
+    first = report.main.evaluation
+    others = [item.evaluation for item in report.raters.values() if item is not report.main]
+    if others or report.readers:
+        table = _error_table("Against each rater, and between readers", "comparison", first)
+        for evaluation in [first, *others]:
+            same = f" (= {report.repeats[evaluation.rater]})" if evaluation.rater in report.repeats else ""
+            table.add_row(escape(f"{evaluation.rater}{same}"), *_cells(evaluation.overall))
+        table.add_section()
+        for pair, evaluation in report.readers.items():
+            table.add_row(escape(" – ".join(pair)), *_cells(evaluation.overall), style="dim")
+        console.print(table)
+    if report.main.measurements:
+        _print_measurements(console, report)
+
+
+def _print_measurements(console: Console, report: EvaluationReport) -> None:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title="Measurements", title_justify="left")
+    table.add_column("measurement", overflow="fold")
+    for heading in ("unit", "n", "mean |error|", "bias", "SD", "r", "same class, %"):
+        table.add_column(heading, justify="right")
+    for item in report.main.measurements:
+        digits = 3 if item.unit == "ratio" else 2
+        numbers = ((item.mae, digits), (item.bias, digits), (item.sd, digits), (item.correlation, 2))
+        texts = ["" if number is None else f"{number:.{places}f}" for number, places in numbers]
+        same = "" if item.classes is None else f"{100 * item.classes.rate:.1f}"
+        against = "" if item.against == REFERENCE_POINTS else f" against {item.against}"
+        table.add_row(escape(item.name + against), item.unit, str(item.compared), *texts, same)
+    console.print(table)
+    rate = classification_rate(report.main.measurements)
+    if rate is not None:
+        console.print(f"Mean success classification rate: {100 * rate:.1f} %", markup=False)
+    percent = cobb_smape(report)
+    if percent is not None:
+        console.print(f"SMAPE of the three Cobb angles: {percent:.1f} %", markup=False)
+    calibration = report.main.calibration
+    if calibration is not None and calibration.expected_calibration_error is not None:
+        console.print(
+            f"Expected calibration error: {calibration.expected_calibration_error:.3f}; called doubtful "
+            f"{100 * calibration.doubtful:.1f} %, missing {100 * calibration.missing:.1f} %",
+            markup=False,
+        )
 
 
 def print_evaluation(console: Console, evaluation: Evaluation, split: str | None, model_id: str | None) -> None:
     """The table: every landmark, the excluded ones below the total, and the conditions of the comparison."""
-    shares = f"; points within a radius ({evaluation.unit}), %" if evaluation.radii else ""
-    title = f"Radial error, {evaluation.unit}{shares}"
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title=title, title_justify="left")
-    table.add_column("landmark", overflow="fold")
-    for heading in ("n", "mean", "SD", "median", "p95", *(f"≤{radius:g}" for radius in evaluation.radii)):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = _error_table("Radial error", "landmark", evaluation)
     apart = set(evaluation.excluded)
     for name, statistics in evaluation.per_landmark.items():
         if name not in apart:
@@ -61,6 +75,17 @@ def print_evaluation(console: Console, evaluation: Evaluation, split: str | None
         console.print(f"Note: {note}", markup=False)
 
 
+def _error_table(title: str, first: str, evaluation: Evaluation) -> Table:
+    """A table for the cells of `_cells`, still without rows."""
+    shares = f"; points within a radius ({evaluation.unit}), %" if evaluation.radii else ""
+    title = f"{title}, {evaluation.unit}{shares}"
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title=title, title_justify="left")
+    table.add_column(first, overflow="fold")
+    for heading in ("n", "mean", "SD", "median", "p95", *(f"≤{radius:g}" for radius in evaluation.radii)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
 def _summary(evaluation: Evaluation, split: str | None, model_id: str | None) -> str:
     where = f"{evaluation.dataset}{f' {split}' if split else ''}"
     overall = evaluation.overall
@@ -70,10 +95,14 @@ def _summary(evaluation: Evaluation, split: str | None, model_id: str | None) ->
     ]
     if overall.mean is not None:
         sd = f" ± {overall.sd:.3f}" if overall.sd is not None else ""
-        texts.append(f"mean error {overall.mean:.3f}{sd} {evaluation.unit} over points")
+        interval = overall.mean_interval
+        sure = f" (95 % CI {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+        texts.append(f"mean error {overall.mean:.3f}{sd} {evaluation.unit} over points{sure}")
     mean, sd = mean_and_sd(evaluation.image_means.values())
     if sd == sd:  # not NaN
         texts.append(f"{mean:.3f} ± {sd:.3f} over images")
+    if evaluation.relative is not None and evaluation.relative.mean is not None:
+        texts.append(f"{evaluation.relative.mean:.2f} % of the reference length")
     return "; ".join(texts)
 
 
@@ -96,20 +125,3 @@ def _cells(statistics: ErrorStatistics) -> list[str]:
     numbers = (statistics.mean, statistics.sd, statistics.median, statistics.p95)
     texts = ["" if number is None else f"{number:.2f}" for number in numbers]
     return [str(statistics.points), *texts, *(f"{100 * share:.1f}" for share in statistics.sdr.values())]
-
-
-def _statistics_record(statistics: ErrorStatistics) -> dict[str, Any]:
-    return {
-        "points": statistics.points,
-        "unpredicted": statistics.unpredicted,
-        "mean": statistics.mean,
-        "sd": statistics.sd,
-        "median": statistics.median,
-        "p95": statistics.p95,
-        "largest": statistics.largest,
-        "sdr": {f"{radius:g}": share for radius, share in statistics.sdr.items()},
-    }
-
-
-def _number(value: float) -> float | None:
-    return value if value == value else None  # NaN is no number in JSON

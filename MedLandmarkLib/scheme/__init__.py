@@ -6,6 +6,7 @@ A scheme is data: a JSON file below Resources/Schemes, or one of the user's own 
 
 from __future__ import annotations
 
+from .cine_definitions import CINE_KINDS, CineDefinition, CineValueDefinition
 from .definitions import (
     KINDS,
     KindRule,
@@ -14,19 +15,24 @@ from .definitions import (
     MeasurementClass,
     MeasurementDefinition,
     Point,
+    ReferenceLength,
     Scheme,
     Term,
 )
 from .store import list_schemes, load_scheme
 
 __all__ = [
+    "CINE_KINDS",
     "KINDS",
+    "CineDefinition",
+    "CineValueDefinition",
     "KindRule",
     "LandmarkDefinition",
     "Line",
     "MeasurementClass",
     "MeasurementDefinition",
     "Point",
+    "ReferenceLength",
     "Scheme",
     "Term",
     "list_schemes",

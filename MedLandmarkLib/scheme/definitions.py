@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import SchemeError
+from .cine_definitions import CineDefinition
 
 # A point is the mean of one or more landmarks: ("Nasion",), or both hinge points for the middle of a valve.
 Point = tuple[str, ...]
@@ -50,13 +51,20 @@ UNITS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class LandmarkDefinition:
-    """One point of a scheme. `named` is False where its source publishes no anatomical name for it."""
+    """One point of a scheme. `named` is False where its source publishes no anatomical name for it.
+
+    `scored_along` is "x" or "y" where an error counts along that axis of the image alone, because the point is loose
+    along the other; empty where it counts in all directions. `midsagittal`: the point lies on the plane of left-right
+    symmetry, which tells its depth in a lateral projection.
+    """
 
     name: str
     definition: str
     code: str = ""
     named: bool = True
     source: str = ""
+    scored_along: str = ""
+    midsagittal: bool = False
 
     @property
     def label(self) -> str:
@@ -128,16 +136,26 @@ class MeasurementDefinition:
 
 
 @dataclass(frozen=True)
+class ReferenceLength:
+    """A length of the anatomy, the mean over `lines`, by which errors without mm can be compared across images."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
 class Scheme:
     """A set of landmarks in a fixed order, with what is measured from them.
 
     `sdr_radii` are the radii of the success detection rate, smallest first, and `tolerance` the one radius within which
     a point counts as right, all in `sdr_unit`. Where that is "px" and `sdr_reference_size_wh` is given, errors are
-    counted after the image was resized to that (width, height), as the source does.
+    counted after the image was resized to that (width, height), as the source does. `reference_length` is what errors
+    can be given in parts of where there are no mm.
     `names_kind` is "published" (names from the source), "derived" (points computed by a stated rule, named after it) or
     "neutral" (the source publishes no names; `names_note` says so).
     `interchangeable` lists pairs of landmarks that nothing but their place in the picture tells apart, such as the two
     ends of an axis: the first of a pair is the one with the smaller x, then the smaller y.
+    `cine` says what is measured through a clip of this view; None where that means nothing.
     """
 
     id: str
@@ -156,7 +174,9 @@ class Scheme:
     sdr_reason: str
     sources: tuple[str, ...]
     sdr_reference_size_wh: tuple[int, int] | None = None
+    reference_length: ReferenceLength | None = None
     interchangeable: tuple[tuple[str, str], ...] = ()
+    cine: CineDefinition | None = None
     licence_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     path: Path | None = None

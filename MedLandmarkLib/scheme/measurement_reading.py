@@ -37,10 +37,10 @@ def measurement_from_json(
         unit=_unit(field["unit"], kind, rule, [earlier[term.measurement].unit for term in terms]),
         formula=field["formula"].text(),
         source=field["source"].text(),
-        points=tuple(_point(item, landmark_names) for item in field.optional("points").items()),
-        lines=tuple(_line(item, landmark_names) for item in field.optional("lines").items()),
-        positive_direction=_line(direction, landmark_names) if direction.given else None,
-        positive_side=_point(side, landmark_names) if side.given else None,
+        points=tuple(point_from_json(item, landmark_names) for item in field.optional("points").items()),
+        lines=tuple(line_from_json(item, landmark_names) for item in field.optional("lines").items()),
+        positive_direction=line_from_json(direction, landmark_names) if direction.given else None,
+        positive_side=point_from_json(side, landmark_names) if side.given else None,
         terms=terms,
         sign=field.optional("sign").text(default=""),
         normal_range=normal_range,
@@ -76,7 +76,7 @@ def _unit(field: Field, kind: str, rule: KindRule, term_units: list[str]) -> str
     return unit
 
 
-def _point(field: Field, landmark_names: tuple[str, ...]) -> Point:
+def point_from_json(field: Field, landmark_names: tuple[str, ...]) -> Point:
     """A landmark's name, or {"midpoint": [name, name, ...]}."""
     if isinstance(field.value, dict):
         field.allow("midpoint")
@@ -89,8 +89,8 @@ def _point(field: Field, landmark_names: tuple[str, ...]) -> Point:
     return tuple(member.text() for member in members)
 
 
-def _line(field: Field, landmark_names: tuple[str, ...]) -> Line:
-    ends = [_point(item, landmark_names) for item in field.items(at_least=2)]
+def line_from_json(field: Field, landmark_names: tuple[str, ...]) -> Line:
+    ends = [point_from_json(item, landmark_names) for item in field.items(at_least=2)]
     if len(ends) != 2:
         raise field.error("must be a line, given by two points")
     if ends[0] == ends[1]:

@@ -11,13 +11,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .definitions import LandmarkDefinition, Scheme
+from .cine_reading import cine_from_json
+from .definitions import LandmarkDefinition, ReferenceLength, Scheme
 from .field import Field
-from .measurement_reading import measurement_from_json
+from .measurement_reading import line_from_json, measurement_from_json
 
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9.-]*")
 NAMES_KINDS = ("published", "derived", "neutral")
 SDR_UNITS = ("mm", "px")
+IMAGE_AXES = ("x", "y")
 SCHEMA_VERSION = "1.0"
 
 
@@ -26,7 +28,7 @@ def scheme_from_json(content: Any, path: Path) -> Scheme:
     root = Field(content, path)
     root.allow(
         "$schema", "schema_version", "id", "version", "title", "anatomy", "modality", "description", "names",
-        "landmarks", "interchangeable", "measurements", "evaluation", "sources", "licence", "notes",
+        "landmarks", "interchangeable", "measurements", "cine", "evaluation", "sources", "licence", "notes",
     )  # fmt: skip
     root["schema_version"].choice((SCHEMA_VERSION,))
     names_field = root["names"]
@@ -49,11 +51,12 @@ def scheme_from_json(content: Any, path: Path) -> Scheme:
         landmarks=landmarks,
         measurements=tuple(measurements.values()),
         interchangeable=_pairs(root.optional("interchangeable"), tuple(item.name for item in landmarks)),
+        cine=cine_from_json(root.optional("cine"), tuple(item.name for item in landmarks), measurements),
         sources=tuple(field.text() for field in root["sources"].items(at_least=1)),
         licence_notes=tuple(field.text() for field in root.optional("licence").items()),
         notes=tuple(field.text() for field in root.optional("notes").items()),
         path=path,
-        **_evaluation(root["evaluation"]),
+        **_evaluation(root["evaluation"], tuple(item.name for item in landmarks)),
     )
 
 
@@ -67,7 +70,7 @@ def _id(field: Field) -> str:
 def _landmarks(field: Field, named: bool) -> tuple[LandmarkDefinition, ...]:
     landmarks: dict[str, LandmarkDefinition] = {}
     for item in field.items(at_least=1):
-        item.allow("name", "code", "definition", "source")
+        item.allow("name", "code", "definition", "source", "scored_along", "midsagittal")
         name = item["name"].text()
         if name in landmarks:
             raise item["name"].error("stands twice; each landmark needs a name of its own")
@@ -77,8 +80,14 @@ def _landmarks(field: Field, named: bool) -> tuple[LandmarkDefinition, ...]:
             code=item.optional("code").text(default=""),
             named=named,
             source=item.optional("source").text(default=""),
+            scored_along=_axis(item.optional("scored_along")),
+            midsagittal=item.optional("midsagittal").flag(),
         )
     return tuple(landmarks.values())
+
+
+def _axis(field: Field) -> str:
+    return field.choice(IMAGE_AXES) if field.given else ""
 
 
 def _pairs(field: Field, names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -94,8 +103,8 @@ def _pairs(field: Field, names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _evaluation(field: Field) -> dict[str, Any]:
-    field.allow("radii", "unit", "tolerance", "reason", "reference_size_wh")
+def _evaluation(field: Field, names: tuple[str, ...]) -> dict[str, Any]:
+    field.allow("radii", "unit", "tolerance", "reason", "reference_size_wh", "reference_length")
     radii = tuple(item.number(above=0) for item in field["radii"].items(at_least=1))
     if list(radii) != sorted(set(radii)):
         raise field["radii"].error("must rise from the smallest radius to the largest, each once")
@@ -112,4 +121,13 @@ def _evaluation(field: Field) -> dict[str, Any]:
         "tolerance": field["tolerance"].number(above=0),
         "sdr_reason": field["reason"].text(),
         "sdr_reference_size_wh": size or None,
+        "reference_length": _reference_length(field.optional("reference_length"), names),
     }
+
+
+def _reference_length(field: Field, names: tuple[str, ...]) -> ReferenceLength | None:
+    if not field.given:
+        return None
+    field.allow("title", "lines")
+    lines = tuple(line_from_json(item, names) for item in field["lines"].items(at_least=1))
+    return ReferenceLength(field["title"].text(), lines)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 import torch.nn.functional as F
+
+from ..evaluation.calibration import expected_calibration_error
+
+__all__ = ["expected_calibration_error", "fit_confidence", "least_calibration_error"]
 
 # Fewer held-out landmarks than this say too little about the tails of a probability.
 _ENOUGH_LANDMARKS = 50
@@ -37,17 +44,11 @@ def fit_confidence(errors: torch.Tensor, scores: torch.Tensor, tolerance: float)
     return {"intercept": intercept, "slope": slope}
 
 
-def expected_calibration_error(confidence: torch.Tensor, is_right: torch.Tensor, bins: int = 10) -> float:
-    """Mean gap between confidence and share of right landmarks over equal-width bins, weighted by their size.
+def least_calibration_error(confidence: Sequence[float], draws: int = 200, seed: int = 0) -> float:
+    """What `expected_calibration_error` gives on average for a perfect model with these confidences (n,).
 
-    Guo et al., On calibration of modern neural networks, ICML 2017, equation 3. confidence, is_right: (n,).
+    Above 0, because the share of right landmarks in a bin scatters: few landmarks cannot show a smaller error.
     """
-    index = (confidence * bins).long().clamp(0, bins - 1)
-    gap = 0.0
-    for number in range(bins):
-        inside = index == number
-        if inside.any():
-            gap += inside.float().mean().item() * abs(
-                confidence[inside].mean().item() - is_right[inside].float().mean().item()
-            )
-    return gap
+    generator, confidence = np.random.default_rng(seed), np.asarray(confidence, float)
+    drawn = generator.uniform(size=(draws, len(confidence))) < confidence
+    return float(np.mean([expected_calibration_error(confidence, is_right) for is_right in drawn]))
