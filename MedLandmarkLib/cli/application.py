@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import demo, detect, evaluate, measure, train
+from . import calibrate, demo, detect, evaluate, measure, train, volume
 from .console import EXIT_CODES
+from .dataset import dataset_app
 from .models import models_app
 from .schemes import schemes_app
 
@@ -40,9 +41,12 @@ def _shared(
 
 
 app.command("detect", help=detect.HELP, epilog=EXIT_CODES)(detect.detect_command)
+app.command("volume", help=volume.HELP, epilog=EXIT_CODES)(volume.volume_command)
 app.command("demo", help=demo.HELP)(demo.demo_command)
 app.command("measure", help=measure.HELP, epilog=EXIT_CODES)(measure.measure_command)
 app.command("evaluate", help=evaluate.HELP, epilog=EXIT_CODES)(evaluate.evaluate_command)
 app.command("train", help=train.HELP, epilog=EXIT_CODES)(train.train_command)
+models_app.command("calibrate", help=calibrate.HELP, epilog=EXIT_CODES)(calibrate.calibrate_command)
 app.add_typer(schemes_app, name="schemes")
 app.add_typer(models_app, name="models")
+app.add_typer(dataset_app, name="dataset")

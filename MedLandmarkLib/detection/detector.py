@@ -25,6 +25,7 @@ from .device_warp import warp_on_device
 from .heatmap import decode_heatmaps
 from .peak_shape import peak_spread, second_peak_ratio
 from .picture_peaks import PicturePeaks
+from .pooled_features import pooled_features
 from .watch import Watch
 
 __all__ = ["Detector", "PicturePeaks"]
@@ -153,7 +154,8 @@ class Detector:
     def _peaks(self, pictures: Sequence[np.ndarray], watch: Watch) -> list[PicturePeaks]:
         geometries = [self._geometry(picture) for picture in pictures]
         canvases = self._canvases(pictures, geometries)
-        heatmaps = self._heatmaps(canvases, watch, passes_done=0)
+        with pooled_features(self.network) as features:
+            heatmaps = self._heatmaps(canvases, watch, passes_done=0)
         disagreement = None
         if self.flip:
             mirrored = self._heatmaps(canvases.flip(3), watch, passes_done=1).flip(3)
@@ -175,6 +177,7 @@ class Detector:
                 spread_px=spread[b],
                 flip_disagreement_px=None if disagreement is None else disagreement[b],
                 geometry=geometry,
+                features=features[0][b].cpu().numpy() if features else None,
             )
             for b, geometry in enumerate(geometries)
         ]

@@ -20,6 +20,7 @@ class PicturePeaks:
     spread_px: (K,), how far the peak's mass reaches, heatmap px (infinite without a peak).
     flip_disagreement_px: (K,), how far the peaks of the plain and of the mirrored pass lie apart, heatmap px (infinite
     where one has none); None without the flip test.
+    features: (C,) float32, the network's deepest features averaged over the picture; None where it offers none.
     """
 
     picture_xy: np.ndarray
@@ -30,6 +31,7 @@ class PicturePeaks:
     spread_px: np.ndarray
     flip_disagreement_px: np.ndarray | None
     geometry: CanvasGeometry
+    features: np.ndarray | None = None
 
     @property
     def step_px(self) -> np.ndarray:

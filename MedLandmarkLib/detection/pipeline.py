@@ -23,7 +23,8 @@ from ..plane import (
     stored_plane,
 )
 from ..scheme import Scheme, load_scheme
-from .confidence import ConfidenceModel
+from .confidence import Judgement
+from .confidence_files import read_confidence
 from .detector import Detector, PicturePeaks
 from .result import Detection, FrameResult, ModelIdentity
 
@@ -52,7 +53,7 @@ class LandmarkDetector:
         self.model = load_model(model) if isinstance(model, str) else model
         card = self.model.card
         channels = card.channels(self.scheme.id)
-        self.confidence = ConfidenceModel.from_card((card.confidence or {}).get(self.scheme.id))
+        self.confidence = read_confidence(card, self.scheme)
         self.detector = Detector(
             self.model.network,
             card.input_for(self.scheme.id),
@@ -87,7 +88,7 @@ class LandmarkDetector:
                 stored_plane(image, frame, slice_index) if plane is None else oblique_plane(image, plane, frame)
                 for frame in wanted[start : start + _FRAMES_AT_A_TIME]
             ]
-            peaks = self.detector.detect(
+            peaks = self.peaks(
                 [picture.picture for picture in pictures],
                 progress=_part_of(progress, start, len(pictures), len(wanted)),
                 should_stop=should_stop,
@@ -108,24 +109,36 @@ class LandmarkDetector:
             notes=(*image.warnings, *self.detector.notes),
         )
 
+    def peaks(
+        self,
+        pictures: Sequence[np.ndarray],
+        *,
+        progress: Progress | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> list[PicturePeaks]:
+        """The peaks in each picture, uint8 (rows, columns, 3): what `detect` judges and its confidence is fitted to."""
+        return self.detector.detect(pictures, progress=progress, should_stop=should_stop)
+
     def _frame_result(
         self, image: Image, plane_picture: PlanePicture | SampledPicture, peaks: PicturePeaks
     ) -> FrameResult:
         ijk = plane_picture.ijk_from_plane(peaks.picture_xy)  # (K, 3)
         ras = image.ras_from_ijk(ijk)
+        is_inside = np.all((ijk >= -0.5) & (ijk <= np.array(image.size) - 0.5), axis=1)
+        judgements = self.confidence.judge(peaks, is_inside)
         landmarks = LandmarkSet(
             scheme_id=self.scheme.id,
             landmarks=tuple(
-                self._landmark(name, ijk[k], None if ras is None else ras[k], float(peaks.score[k]), image)
+                self._landmark(name, ijk[k], None if ras is None else ras[k], float(peaks.score[k]), judgements[k])
                 for k, name in enumerate(self.scheme.names)
             ),
             frame=plane_picture.frame,
         )
         return FrameResult(landmarks, tuple(measure(landmarks, self.scheme)))
 
-    def _landmark(self, name: str, ijk: np.ndarray, ras: np.ndarray | None, score: float, image: Image) -> Landmark:
-        is_inside = np.all((ijk >= -0.5) & (ijk <= np.array(image.size) - 0.5))
-        judgement = self.confidence.judge(score, bool(is_inside))
+    def _landmark(
+        self, name: str, ijk: np.ndarray, ras: np.ndarray | None, score: float, judgement: Judgement
+    ) -> Landmark:
         position = tuple(float(value) for value in ijk)
         return Landmark(
             name=name,

@@ -1,7 +1,8 @@
 """Where models live on disk.
 
 MODELS/                 $MEDLANDMARK_HOME/models, else models in the user's data folder
-  NAME/card.json        what the model is; its own weights are model.safetensors beside it
+  NAME/card.json        what the model is; its own weights are model.safetensors beside it, and what its confidence for
+                        a scheme needs is confidence-SCHEME.safetensors
   bases/SHA256.safetensors   backbones, stored once and shared by every model built on them
   hashes.json           what each address gave the first time it was downloaded
 """

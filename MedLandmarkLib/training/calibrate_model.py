@@ -1,0 +1,113 @@
+"""Calibrating a whole model folder: each scheme it learned, from the dataset it learned it from."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..dataset import read_dataset
+from ..detection.pipeline import LandmarkDetector
+from ..errors import ModelError
+from ..models.catalogue import ModelCard, read_card
+from ..models.folder import CARD_NAME, disk_errors_explained, write_json
+from ..models.loading import LoadedModel, load
+from ..models.tensors import write_tensors
+from .confidence_fit import Calibration, calibrate_scheme
+from .observations import ReadCase
+from .tasks import TaskRequest, split_by_subject
+
+Progress = Callable[[float, str], None]
+
+
+def calibrate_model(
+    folder: Path,
+    requests: Sequence[TaskRequest],
+    *,
+    holdout: float,
+    seed: int,
+    rater: str | None = None,
+    progress: Progress | None = None,
+) -> list[str]:
+    """Fit the confidence of the model in `folder` for the schemes of `requests` and write it there.
+
+    holdout, seed: as in the recipe it was trained by, so that the same cases of split "train" count as held out.
+    Other schemes keep what the card says of them. Returns the notes on what could not be calibrated and why.
+    Raises ModelError, DatasetError, SchemeError.
+    """
+    folder = Path(folder)
+    loaded = load(read_card(folder / CARD_NAME))
+    schemes = list(dict.fromkeys(request.scheme_id for request in requests))
+    notes: list[str] = []
+    for number, scheme_id in enumerate(schemes):
+        own = [request.folder for request in requests if request.scheme_id == scheme_id]
+        calibration = _calibration(
+            loaded, scheme_id, own, holdout, seed, rater, _part_of(progress, number, len(schemes))
+        )
+        notes += calibration.notes
+        with disk_errors_explained(folder):
+            write_calibration(folder, scheme_id, calibration)
+    return notes
+
+
+def holdout_of(folder: Path) -> tuple[float, int]:
+    """(share held out, seed) by the recipe in a model's card. Raises ModelError where it does not say."""
+    card = read_card(Path(folder) / CARD_NAME)
+    recipe = (card.training or {}).get("recipe", "")
+    share, seed = (re.search(rf'"{name}": ([0-9.]+)', recipe) for name in ("holdout", "seed"))
+    if share is None or seed is None:
+        raise ModelError(
+            f"{Path(folder) / CARD_NAME}: its recipe does not say which cases were held out. Give --holdout and --seed "
+            "as they were in the training."
+        )
+    return float(share[1]), int(seed[1])
+
+
+def write_calibration(folder: Path, scheme_id: str, calibration: Calibration) -> ModelCard:
+    """Put a calibration into a model's folder: its arrays first, then the card that names them. Returns the card."""
+    card = read_card(folder / CARD_NAME)
+    confidence = {scheme: entry for scheme, entry in (card.confidence or {}).items() if scheme != scheme_id}
+    name = f"confidence-{scheme_id}.safetensors"
+    if calibration.entry is not None:
+        entry = dict(calibration.entry)
+        if calibration.arrays:
+            partial = folder / f".{name}.{os.getpid()}.part"
+            partial.unlink(missing_ok=True)
+            entry["arrays"] = {"file": name, "sha256": write_tensors(partial, calibration.arrays)}
+            os.replace(partial, folder / name)
+        confidence[scheme_id] = entry
+    ordered = {scheme: confidence[scheme] for scheme in card.schemes if scheme in confidence}
+    card = replace(card, confidence=ordered or None)
+    write_json(folder / CARD_NAME, card.to_json())
+    if calibration.entry is None:
+        (folder / name).unlink(missing_ok=True)
+    return card
+
+
+def _calibration(
+    loaded: LoadedModel,
+    scheme_id: str,
+    folders: Sequence[Path],
+    holdout: float,
+    seed: int,
+    rater: str | None,
+    progress: Progress | None,
+) -> Calibration:
+    learned: list[ReadCase] = []
+    held_out: list[ReadCase] = []
+    for folder in folders:
+        dataset = read_dataset(folder)
+        reader = dataset.reference_rater(rater if rater in dataset.raters else None)  # as the training chose it
+        kept, unseen = split_by_subject(dataset.split("train"), holdout, seed)
+        learned += [(case, reader) for case in kept]
+        held_out += [(case, reader) for case in unseen]
+    detector = LandmarkDetector(scheme_id, replace(loaded, card=replace(loaded.card, confidence=None)))
+    return calibrate_scheme(detector, learned, held_out, seed=seed, progress=progress)
+
+
+def _part_of(progress: Progress | None, number: int, count: int) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda fraction, text: progress((number + fraction) / count, text)

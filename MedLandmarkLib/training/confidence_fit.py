@@ -1,0 +1,233 @@
+"""Fitting all that a model's confidence for one scheme needs, from the pictures as the product detects them.
+
+Three kinds of training cases come in: those the network learned from tell what the right kind of picture looks like;
+those it never saw, as they are and varied as other hospitals would have them, tell how often a landmark is right and
+how far a picture of the right kind may be from the others. Validation cases are never looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..detection.confidence_files import FEATURES, SHAPE
+from ..detection.gaussian import LowRankGaussian
+from ..detection.peak_features import peak_features
+from ..detection.picture_check import PictureCheck, PictureLimits
+from ..detection.pipeline import LandmarkDetector
+from ..detection.shape_model import FARTHEST, ShapeModel
+from ..evaluation.calibration import expected_calibration_error
+from ..scheme import Scheme
+from .ends import ordered_ends
+from .logistic import choose_features, fit_logistic, folded_probabilities
+from .observations import Observation, ReadCase, observe
+
+# Fewer held-out landmarks or subjects, or learned shapes, say too little.
+ENOUGH_LANDMARKS = 50
+ENOUGH_SUBJECTS = 5
+_ENOUGH_SHAPES = 20
+# Pictures that tell what the right kind looks like; more add time, not knowledge.
+_MOST_LEARNED = 60
+_ENOUGH_VARIED = 60
+_MOST_COPIES = 3
+_FEATURE_RANK = 16
+# How far beyond what nearly all right pictures reach a limit lies: (features, shape). Many points in the right places
+# are proof enough of the kind of picture, so that another hospital's grey levels may differ more. Detection fails in
+# some right pictures; their points must not stretch the limit of the shape.
+_MANY_POINTS = 10
+_SLACK_MANY, _SLACK_FEW = (1.8, 2.5), (1.25, 1.5)
+_FEATURES_PERCENT, _SHAPE_PERCENT = 99, 97
+_LARGEST_SHAPE_LIMIT = 0.75 * FARTHEST
+_JOINT_SLACK = 1.1
+_TURN_SLACK_DEG = 20.0
+_SIZE_SLACK = 1.6
+# From few to many; the first is always there. Later signs must earn their place.
+_CANDIDATES = (
+    ("ln_score",),
+    ("ln_score", "ln_shape"),
+    ("ln_score", "ln_disagreement"),
+    ("ln_score", "ln_spread"),
+    ("ln_score", "second_peak"),
+    ("ln_score", "ln_shape", "ln_disagreement"),
+    ("ln_score", "ln_shape", "ln_spread"),
+    ("ln_score", "ln_shape", "second_peak"),
+)
+# All but the peak's height speak against a landmark; a fit that has it otherwise follows chance.
+_SIGNS = {"ln_score": 1.0}
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """entry: for the model card, without the name of the arrays' file. arrays: float32, for that file.
+
+    notes: what could not be fitted and why; entry is None where nothing could.
+    """
+
+    entry: dict[str, Any] | None
+    arrays: dict[str, torch.Tensor] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def calibrate_scheme(
+    detector: LandmarkDetector,
+    learned: Sequence[ReadCase],
+    held_out: Sequence[ReadCase],
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Fit the confidence of a detector for its scheme; `learned` and `held_out` are of split "train".
+
+    The detector's own confidence, if it has one, is not used.
+    """
+    scheme = detector.scheme
+    subjects = len({case.subject for case, _ in held_out})
+    if subjects < ENOUGH_SUBJECTS:
+        few = f"{scheme.id}: {subjects} held-out subjects are too few ({ENOUGH_SUBJECTS} needed): not calibrated"
+        return Calibration(None, notes=(few,))
+    order = np.random.default_rng(seed).permutation(len(learned))[:_MOST_LEARNED]
+    some = [learned[index] for index in order]
+    copies = min(_MOST_COPIES, math.ceil(_ENOUGH_VARIED / len(held_out)))
+    share = 2 * len(some) / (2 * len(some) + (1 + copies) * len(held_out))
+    plain, varied = observe(detector, some, copies=1, seed=seed, progress=_part(progress, 0.0, share))
+    held, held_varied = observe(detector, held_out, copies=copies, seed=seed + 1, progress=_part(progress, share, 1.0))
+    shape = _shape_model(learned, scheme)
+    features = _feature_model([*plain, *varied])
+    check = PictureCheck(PictureLimits(), shape, features, scheme.modality)
+    limits = _limits(check, [*varied, *held, *held_varied], [*held, *held_varied], scheme)
+    if len(scheme) < _MANY_POINTS:
+        limits = replace(limits, joint=_joint_limit(replace(check, limits=limits), [*held, *held_varied]))
+    notes = () if shape else (f"{scheme.id}: fewer than {_ENOUGH_SHAPES} complete shapes: no check of the shape",)
+    entry, fit_notes = _regression(held, held_varied, check, scheme)
+    entry = {**entry, "picture": {name: value for name, value in vars(limits).items() if value is not None}}
+    arrays = {
+        **({SHAPE + name: array for name, array in shape.to_arrays().items()} if shape else {}),
+        **({FEATURES + name: array for name, array in features.to_arrays().items()} if features else {}),
+    }
+    return Calibration(entry, {name: torch.from_numpy(array) for name, array in arrays.items()}, notes + fit_notes)
+
+
+def _shape_model(cases: Sequence[ReadCase], scheme: Scheme) -> ShapeModel | None:
+    """From the readings, in the steady order of interchangeable ends that the network learned."""
+    if len(scheme) < 3:
+        return None
+    readings = [case.reference(rater) for case, rater in cases]
+    complete = [[reading[name] for name in scheme.names] for reading in readings if set(scheme.names) <= set(reading)]
+    if len(complete) < _ENOUGH_SHAPES:
+        return None
+    pairs = [(scheme.index(one), scheme.index(other)) for one, other in scheme.interchangeable]
+    return ShapeModel.fit(ordered_ends(torch.tensor(complete, dtype=torch.float64), pairs).numpy())
+
+
+def _feature_model(observations: Sequence[Observation]) -> LowRankGaussian | None:
+    values = [item.peaks.features for item in observations if item.peaks.features is not None]
+    return LowRankGaussian.fit(np.stack(values), _FEATURE_RANK) if len(values) >= _ENOUGH_SHAPES else None
+
+
+def _limits(
+    check: PictureCheck, detected: Sequence[Observation], unseen: Sequence[Observation], scheme: Scheme
+) -> PictureLimits:
+    """Beyond what pictures of the right kind reach: `detected` by their points, `unseen` by the network's features."""
+    feature_slack, shape_slack = _SLACK_MANY if len(scheme) >= _MANY_POINTS else _SLACK_FEW
+    distances = [check.feature_distance(item.peaks) for item in unseen]
+    fits = [fit for fit in (check.fit_shape(item.peaks) for item in detected) if fit is not None]
+    turns, sizes = ([getattr(fit, name) for fit in fits] for name in ("turn_deg", "size"))
+    least_turn, most_turn = np.percentile(turns, (1, 99)) if turns else (0.0, 0.0)
+    has_turn = bool(turns) and not scheme.interchangeable and most_turn - least_turn < 180.0
+    return PictureLimits(
+        features=None if None in distances else _rounded(feature_slack * np.percentile(distances, _FEATURES_PERCENT)),
+        shape=_shape_limit([fit.distance for fit in fits], shape_slack),
+        turn_deg=(_rounded(least_turn - _TURN_SLACK_DEG), _rounded(most_turn + _TURN_SLACK_DEG)) if has_turn else None,
+        size=(_rounded(np.percentile(sizes, 1) / _SIZE_SLACK), _rounded(np.percentile(sizes, 99) * _SIZE_SLACK))
+        if sizes
+        else None,
+    )
+
+
+def _shape_limit(distances: Sequence[float], slack: float) -> float | None:
+    if not distances:
+        return None
+    return _rounded(min(slack * np.percentile(distances, _SHAPE_PERCENT), _LARGEST_SHAPE_LIMIT))
+
+
+def _joint_limit(check: PictureCheck, unseen: Sequence[Observation]) -> float | None:
+    """Few points alone tell little of the kind of picture; a little of both signs then counts as well."""
+    joint = [check.joint_distance(item.peaks, check.fit_shape(item.peaks)) for item in unseen]
+    if None in joint:
+        return None
+    return _rounded(max(1.0, _JOINT_SLACK * np.percentile(joint, _SHAPE_PERCENT)))
+
+
+def _regression(
+    held: Sequence[Observation], held_varied: Sequence[Observation], check: PictureCheck, scheme: Scheme
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The card's entry for the probability; empty with a note where there is too little to learn from."""
+    columns, is_right, subjects, weights = _table([*held, *held_varied], check, scheme)
+    plain = _table(held, check, scheme)[1].size  # the first rows are of the pictures as they are
+    if plain < ENOUGH_LANDMARKS:
+        few = f"{scheme.id}: {plain} held-out landmarks are too few ({ENOUGH_LANDMARKS} needed): not calibrated"
+        return {}, (few,)
+    plausible = [names for names in _CANDIDATES if _is_plausible(names, columns, is_right, weights)]
+    notes = ()
+    if not plausible:  # then every landmark has the same confidence: the share that is right
+        notes = (f"{scheme.id}: a higher peak is not right more often; the network has not learned the scheme",)
+        plausible, columns = [_CANDIDATES[0]], {**columns, "ln_score": np.zeros(len(is_right))}
+    names = choose_features(plausible, columns, is_right, subjects, weights)
+    values = np.column_stack([columns[name] for name in names])
+    fitted = fit_logistic(values, is_right, weights)
+    folded = folded_probabilities(values, is_right, subjects, weights)
+    features = {
+        name: {"weight": float(fitted.weights[n]), "mean": float(fitted.mean[n]), "scale": float(fitted.scale[n])}
+        for n, name in enumerate(names)
+    }
+    figures = {
+        "pictures": len(held),
+        "landmarks": int(plain),
+        "share_right": _rounded(is_right[:plain].mean()),
+        "expected_calibration_error": _rounded(expected_calibration_error(folded, is_right)),
+    }
+    return {"intercept": fitted.intercept, "features": features, "calibration": figures}, notes
+
+
+def _table(
+    observations: Sequence[Observation], check: PictureCheck, scheme: Scheme
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+    """A row for each landmark that was read: the signs by name, whether right, subject, weight; (N,) each."""
+    rows: dict[str, list[np.ndarray]] = {}
+    is_right, subjects, weights = [], [], []
+    for item in observations:
+        known = ~np.isnan(item.errors)
+        for name, values in peak_features(item.peaks, check.fit_shape(item.peaks)).items():
+            rows.setdefault(name, []).append(values[known])
+        is_right.append(item.errors[known] <= scheme.tolerance)
+        subjects += [item.subject] * int(known.sum())
+        weights.append(np.full(int(known.sum()), item.weight))
+    columns = {name: np.concatenate(values) for name, values in rows.items()}
+    return columns, np.concatenate(is_right), np.array(subjects), np.concatenate(weights)
+
+
+def _is_plausible(
+    names: Sequence[str], columns: dict[str, np.ndarray], is_right: np.ndarray, weights: np.ndarray
+) -> bool:
+    """Whether the detection gave all these signs, and each speaks for or against a landmark as it should."""
+    if not set(names) <= set(columns):
+        return False
+    fitted = fit_logistic(np.column_stack([columns[name] for name in names]), is_right, weights)
+    return all(_SIGNS.get(name, -1.0) * weight > 0 for name, weight in zip(names, fitted.weights, strict=True))
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 3)
+
+
+def _part(progress: Progress | None, start: float, stop: float) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda fraction, text: progress(start + fraction * (stop - start), text)

@@ -1,0 +1,182 @@
+"""Calibration: what a probability is fitted to, and a model folder that carries it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from typer.testing import CliRunner
+
+from MedLandmarkLib.cli.application import app
+from MedLandmarkLib.detection import detect
+from MedLandmarkLib.errors import ModelError
+from MedLandmarkLib.models.catalogue import SchemeChannels, Weights, catalogue, read_card
+from MedLandmarkLib.models.lite import LiteNetwork
+from MedLandmarkLib.models.tensors import write_tensors
+from MedLandmarkLib.resources import resource_path
+from MedLandmarkLib.training.calibrate_model import calibrate_model, holdout_of
+from MedLandmarkLib.training.calibration import least_calibration_error
+from MedLandmarkLib.training.logistic import choose_features, fit_logistic, folded_probabilities
+from MedLandmarkLib.training.tasks import TaskRequest
+from MedLandmarkLib.training.variation import moved, varied_picture
+
+LANDMARKS = ("OFD_1", "OFD_2", "BPD_1", "BPD_2")
+
+
+def a_dataset_of_ellipses(folder: Path, subjects: int) -> Path:
+    """Bright ellipses whose axes' ends are the landmarks of fetal-head-4; one picture of 48 × 40 px per subject."""
+    (folder / "images").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    cases, landmarks = [], []
+    y, x = np.mgrid[:40, :48]
+    for number in range(subjects):
+        (cx, cy), (a, b) = generator.uniform((20, 16), (28, 24)), generator.uniform((11, 7), (15, 10))
+        picture = np.where(((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 < 1, 200, 30).astype(np.uint8)
+        sitk.WriteImage(sitk.GetImageFromArray(picture), str(folder / f"images/{number}.png"))
+        cases.append((number, f"images/{number}.png", 48, 40, 0.5, 0.5, f"s{number}", "train"))
+        ends = ((cx - a, cy), (cx + a, cy), (cx, cy - b), (cx, cy + b))
+        landmarks += [(number, "a reader", name, *end) for name, end in zip(LANDMARKS, ends, strict=True)]
+    _write_csv(folder / "cases.csv", "case,file,width,height,spacing_x_mm,spacing_y_mm,subject,split", cases)
+    _write_csv(folder / "landmarks.csv", "case,rater,landmark,x,y", landmarks)
+    names = [{"name": name} for name in LANDMARKS]
+    (folder / "dataset.json").write_text(json.dumps({"name": "ellipses", "dimension": 2, "landmarks": names}))
+    return folder
+
+
+def _write_csv(path: Path, header: str, rows: list[tuple]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header.split(","), *rows])
+
+
+@pytest.fixture
+def a_model_folder(tmp_path: Path) -> Path:
+    """A network that learned nothing, for fetal-head-4 on a canvas of 65 × 65 px, whose card tells of no confidence."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    torch.manual_seed(0)
+    network = LiteNetwork(4)
+    sha256 = write_tensors(folder / "model.safetensors", network.state_dict())
+    lite = catalogue()["lite"]
+    card = replace(
+        lite, id="ellipses", confidence=None,
+        architecture={"keypoints": 4, "width": 64, "sigma": 2.0, "activation": "softmax", "domains": [[0, 4]]},
+        input=replace(lite.input, size_wh=(65, 65), heatmap_size_wh=(17, 17)),
+        schemes={"fetal-head-4": SchemeChannels(0, 4)},
+        training={"data": ["ellipses"], "recipe": json.dumps({"holdout": 0.4, "seed": 0})},
+        weights=Weights("model.safetensors", sha256, (folder / "model.safetensors").stat().st_size),
+    )  # fmt: skip
+    (folder / "card.json").write_text(json.dumps(card.to_json()))
+    return folder
+
+
+def test_a_model_folder_is_calibrated_by_one_command(a_model_folder: Path, tmp_path: Path) -> None:
+    dataset = a_dataset_of_ellipses(tmp_path / "data", subjects=40)
+    weights = (a_model_folder / "model.safetensors").read_bytes()
+    result = CliRunner().invoke(app, ["models", "calibrate", str(a_model_folder), f"{dataset}=fetal-head-4"])
+    assert result.exit_code == 0, result.output
+    card = json.loads((a_model_folder / "card.json").read_text())
+    schema = json.loads(resource_path("Model-schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator({**schema["$defs"]["card"], "$defs": schema["$defs"]}).validate(card)
+    entry = card["confidence"]["fetal-head-4"]
+    assert entry["calibration"]["pictures"] == 16 and entry["calibration"]["landmarks"] == 64
+    assert set(entry["picture"]) == {
+        "features",
+        "shape",
+        "size",
+        "joint",
+    }  # the ends of an axis have no turn of their own
+    assert (a_model_folder / "model.safetensors").read_bytes() == weights
+    assert (a_model_folder / entry["arrays"]["file"]).stat().st_size < 100_000
+    landmarks = detect(dataset / "images/0.png", "fetal-head-4", f"{a_model_folder}/").frames[0].landmarks
+    assert all(landmark.confidence is not None for landmark in landmarks)
+
+
+def test_the_same_calibration_gives_the_same_files(a_model_folder: Path, tmp_path: Path) -> None:
+    request = TaskRequest(a_dataset_of_ellipses(tmp_path / "data", subjects=30), "fetal-head-4")
+    written = []
+    for _ in range(2):
+        calibrate_model(a_model_folder, [request], holdout=0.5, seed=1)
+        written.append({path.name: path.read_bytes() for path in a_model_folder.iterdir()})
+    assert written[0] == written[1]
+
+
+def test_too_few_held_out_cases_are_said_and_leave_the_model_as_it_was(a_model_folder: Path, tmp_path: Path) -> None:
+    request = TaskRequest(a_dataset_of_ellipses(tmp_path / "data", subjects=4), "fetal-head-4")
+    (note,) = calibrate_model(a_model_folder, [request], holdout=0.12, seed=0)
+    assert "fetal-head-4: 0 held-out subjects are too few" in note
+    assert read_card(a_model_folder / "card.json").confidence is None
+    assert not list(a_model_folder.glob("confidence-*"))
+
+
+def test_a_card_that_does_not_tell_its_holdout_says_which_options_to_give(a_model_folder: Path) -> None:
+    assert holdout_of(a_model_folder) == (0.4, 0)
+    card = json.loads((a_model_folder / "card.json").read_text())
+    (a_model_folder / "card.json").write_text(json.dumps({**card, "training": None}))
+    with pytest.raises(ModelError, match="--holdout and --seed"):
+        holdout_of(a_model_folder)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_points_follow_a_varied_picture(seed: int) -> None:
+    picture = np.zeros((300, 240, 3), np.uint8)
+    spot_xy = np.array([121.0, 148.0])
+    y, x = np.mgrid[:300, :240]
+    picture[...] = (250 * np.exp(-((x - spot_xy[0]) ** 2 + (y - spot_xy[1]) ** 2) / 60.0))[..., None].astype(np.uint8)
+    changed, matrix = varied_picture(picture, np.random.default_rng(seed), marked_share=0.0)
+    weight = changed[..., 0].astype(float) ** 4
+    y, x = np.mgrid[: changed.shape[0], : changed.shape[1]]
+    found = np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
+    assert np.allclose(found, moved(spot_xy, matrix), atol=0.5)
+
+
+def test_a_varied_picture_is_the_same_for_the_same_seed_and_marked_now_and_then() -> None:
+    picture = np.full((80, 60, 3), 90, np.uint8)
+    copies = [varied_picture(picture, np.random.default_rng(seed))[0] for seed in range(12)]
+    assert np.array_equal(copies[0], varied_picture(picture, np.random.default_rng(0))[0])
+    assert 2 <= sum(int(copy.max()) > 200 for copy in copies) <= 10
+    assert len({copy.shape for copy in copies}) > 6
+
+
+def test_a_regression_finds_the_truth_it_was_drawn_from() -> None:
+    generator = np.random.default_rng(0)
+    features = generator.normal((1.0, -3.0), (0.5, 2.0), size=(4000, 2))
+    truth = 1.0 / (1.0 + np.exp(-(0.5 + 1.2 * (features[:, 0] - 1.0) - 0.4 * (features[:, 1] + 3.0))))
+    fitted = fit_logistic(features, generator.uniform(size=4000) < truth)
+    assert np.abs(fitted(features) - truth).mean() < 0.02
+
+
+def test_a_regression_of_cases_that_are_all_right_stays_below_certainty() -> None:
+    features = np.random.default_rng(0).normal(size=(60, 1))
+    probabilities = fit_logistic(features, np.ones(60, bool))(features)
+    assert np.isfinite(probabilities).all() and 0.9 < probabilities.min() <= probabilities.max() < 0.999
+
+
+def test_folds_keep_a_subject_together() -> None:
+    features = np.arange(12.0)[:, None]
+    groups = np.repeat(["a", "b", "c"], 4)
+    is_right = groups == "b"
+    # were a row of b in the fit of another row of b, an extreme value could be learned from it
+    probabilities = folded_probabilities(features, is_right, groups)
+    assert probabilities[is_right].max() < 0.5
+
+
+def test_a_sign_that_says_nothing_is_not_chosen_and_one_that_does_is() -> None:
+    generator = np.random.default_rng(1)
+    columns = {name: generator.normal(size=600) for name in ("ln_score", "ln_shape", "noise")}
+    exponent = 0.8 + columns["ln_score"] - 1.5 * columns["ln_shape"]
+    is_right = generator.uniform(size=600) < 1.0 / (1.0 + np.exp(-exponent))
+    candidates = (("ln_score",), ("ln_score", "noise"), ("ln_score", "ln_shape"), ("ln_score", "ln_shape", "noise"))
+    chosen = choose_features(candidates, columns, is_right, np.repeat(np.arange(60), 10))
+    assert chosen == ("ln_score", "ln_shape")
+
+
+def test_few_landmarks_cannot_show_a_small_calibration_error() -> None:
+    few, many = (least_calibration_error(np.linspace(0.3, 0.95, count)) for count in (60, 6000))
+    assert few > 0.06 and many < 0.015
