@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
+from training_files import log_rows, write_bars
 
 from MedLandmarkLib.detection import detect
 from MedLandmarkLib.errors import DatasetError, DetectionCancelled
@@ -23,34 +21,10 @@ from MedLandmarkLib.training.recipe import Recipe
 from MedLandmarkLib.training.run import train
 from MedLandmarkLib.training.tasks import TaskRequest, split_by_subject
 
-LANDMARKS = ("BPD_1", "BPD_2", "OFD_1", "OFD_2")
-
 
 @pytest.fixture
 def a_dataset(tmp_path: Path) -> Path:
-    """Twelve pictures of a bright bar and a bright dot, whose ends stand for the four landmarks of fetal-head-4."""
-    folder = tmp_path / "bars"
-    (folder / "images").mkdir(parents=True)
-    generator = np.random.default_rng(0)
-    cases, landmarks = [], []
-    for number in range(12):
-        points = generator.uniform(20, 76, size=(4, 2))
-        picture = np.zeros((96, 96), np.uint8)
-        for shade, (x, y) in zip((90, 140, 200, 255), points, strict=True):
-            picture[int(y) - 3 : int(y) + 4, int(x) - 3 : int(x) + 4] = shade
-        sitk.WriteImage(sitk.GetImageFromArray(picture), str(folder / f"images/{number}.png"))
-        cases.append((number, f"images/{number}.png", 96, 96, 0.5, 0.5, f"s{number // 2}", "train"))
-        landmarks += [(number, "a reader", name, *point) for name, point in zip(LANDMARKS, points, strict=True)]
-    _write_csv(folder / "cases.csv", "case,file,width,height,spacing_x_mm,spacing_y_mm,subject,split", cases)
-    _write_csv(folder / "landmarks.csv", "case,rater,landmark,x,y", landmarks)
-    names = [{"name": name} for name in LANDMARKS]
-    (folder / "dataset.json").write_text(json.dumps({"name": "bars", "dimension": 2, "landmarks": names}))
-    return folder
-
-
-def _write_csv(path: Path, header: str, rows: list[tuple]) -> None:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header.split(","), *rows])
+    return write_bars(tmp_path / "bars")
 
 
 def a_short_recipe(**changes: object) -> Recipe:
@@ -179,12 +153,12 @@ def test_the_images_of_a_subject_stay_together(a_dataset: Path) -> None:
 
 def test_an_unknown_setting_of_a_recipe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text(json.dumps({"epoch": 3}))
-    with pytest.raises(DatasetError, match="unknown setting 'epoch'"):
+    with pytest.raises(DatasetError, match="Unknown setting 'epoch'"):
         Recipe.from_file(tmp_path / "recipe.json")
 
 
 def test_the_running_error_is_measured_in_mm(a_dataset: Path, tmp_path: Path) -> None:
     train([TaskRequest.parse(f"{a_dataset}=fetal-head-4@97x97")], tmp_path / "run", a_short_recipe(), model_id="bars")
-    last = list(csv.DictReader((tmp_path / "run/log.csv").open()))[-1]
+    last = log_rows(tmp_path / "run")[-1]
     scheme, error = last["validation errors"].split()
     assert scheme == "fetal-head-4" and math.isfinite(float(error)) and float(error) < 96 * 0.5 * 1.5

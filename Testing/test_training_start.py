@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +11,8 @@ import torch
 from MedLandmarkLib.errors import DatasetError, ModelError
 from MedLandmarkLib.models.lite import LiteNetwork
 from MedLandmarkLib.models.store import load_model
+from MedLandmarkLib.training.batches import Batches
+from MedLandmarkLib.training.canvases import Canvases, Task
 from MedLandmarkLib.training.ends import ordered_ends
 from MedLandmarkLib.training.initial_weights import load_trained_weights
 from MedLandmarkLib.training.memory import keep_freed_memory
@@ -73,15 +74,11 @@ def test_where_the_c_library_is_another_memory_is_left_alone(monkeypatch: pytest
     keep_freed_memory()
 
 
-def test_a_large_dataset_gives_a_new_share_every_epoch(tmp_path: Path) -> None:
-    from MedLandmarkLib.training.canvases import Canvases, Task
-    from MedLandmarkLib.training.fitting import Fitting
-
+def test_a_large_dataset_gives_a_new_share_every_epoch() -> None:
     task = Task("a4c-4", ("a",), (), "reader", slice(0, 1), (65, 65), 1.05)
     canvases = Canvases(task, torch.zeros(10, 1, 65, 65, dtype=torch.uint8), torch.zeros(10, 1, 2), torch.ones(10))
-    recipe = Recipe(cases_per_epoch=4, batch_size=2)
-    fitting = Fitting(LiteNetwork(1), [canvases], recipe, tmp_path, mean=(0, 0, 0), std=(1, 1, 1))
-    shares = [torch.cat([cases for _, cases in fitting._batches(epoch)]).tolist() for epoch in range(8)]
-    assert fitting.steps_per_epoch == 2
+    batches = Batches([canvases], Recipe(cases_per_epoch=4, batch_size=2))
+    shares = [torch.cat([cases for _, cases in batches.steps(epoch)]).tolist() for epoch in range(8)]
+    assert batches.steps_per_epoch == 2
     assert all(len(set(share)) == 4 for share in shares)
     assert len(set().union(*shares)) > 4

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from ..errors import ModelError
 from .frugal import Scratch, frugal_block
@@ -89,6 +90,7 @@ class SapiensBackbone(nn.Module):
             TransformerBlock(embed, architecture.heads, architecture.mlp) for _ in range(architecture.layers)
         )
         self.ln1 = nn.LayerNorm(embed, eps=_EPSILON)
+        self.checkpoint_gradients = False  # in training: a layer's activations are computed again, not kept
 
     def forward(self, canvas: torch.Tensor) -> torch.Tensor:
         tokens = self.patch_embed(canvas) + self.pos_embed  # (B, N, embed)
@@ -96,7 +98,8 @@ class SapiensBackbone(nn.Module):
             self._run_layers_frugally(tokens)
         else:
             for layer in self.layers:
-                tokens = layer(tokens)
+                is_repeated = self.checkpoint_gradients and torch.is_grad_enabled()
+                tokens = checkpoint(layer, tokens, use_reentrant=False) if is_repeated else layer(tokens)
         return self.ln1(tokens).transpose(1, 2).unflatten(2, self.grid_hw)
 
     def _run_layers_frugally(self, tokens: torch.Tensor) -> None:

@@ -40,6 +40,7 @@ __all__ = [
     "known_models",
     "load_model",
     "missing_files",
+    "model_card",
     "models_folder",
     "require_installed",
     "verify_model",
@@ -54,10 +55,15 @@ def load_model(model: str) -> LoadedModel:
     """
     from .loading import load
 
+    return load(model_card(model))
+
+
+def model_card(model: str) -> ModelCard:
+    """The card of a model that is here: an installed one's id, or the path of a model folder. Raises ModelError."""
     card_file = Path(model) / CARD_NAME
     if ("/" in model or os.sep in model) and card_file.is_file():
-        return load(read_card(card_file))
-    return load(require_installed(model))
+        return read_card(card_file)
+    return require_installed(model)
 
 
 def import_model(

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from ..dataset import Case
+from ..dataset.image_checks import size_fault, spacing_fault
 from ..detection.canvas import CanvasGeometry, warp_smoothed
 from ..errors import DatasetError, ImageError
-from ..image import read_image
+from ..image import Image, read_image
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Task:
 class Canvases:
     """The images of a task: pictures uint8 (N, 1 or 3, H, W), landmarks canvas_xy float32 (N, K, 2), NaN where absent.
 
-    mm_per_px (N,) float32 converts canvas px to mm (NaN where the image has no spacing).
+    mm_per_px (N,) float32 converts canvas px to mm; NaN for all where one of the images has no spacing.
     """
 
     task: Task
@@ -51,46 +52,90 @@ class Canvases:
         return len(self.pictures)
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """The 8-bit RGB picture (rows, columns, 3) of an image file, just as detection sees it."""
-    return read_image(path).display_rgb()
-
-
 def lay_canvases(
     task: Task,
     heatmap_wh: tuple[int, int],
     *,
-    read: Callable[[Path], np.ndarray] = read_picture,
+    read: Callable[[Path], Image] = read_image,
     progress: Callable[[float, str], None] | None = None,
 ) -> Canvases:
     """Read every case of a task and lay it on its canvas.
 
-    Raises DatasetError that lists every case which cannot be read, has another size than the dataset says, or has no
-    landmark of the task, before any training starts.
+    Raises DatasetError that lists every case which cannot be read, has another size or spacing than the dataset says,
+    or has no landmark of the task or one that is no number, before any training starts.
     """
-    pictures, points, scales, faults = [], [], [], []
+    return lay_all([(task, heatmap_wh)], read=read, progress=progress)[0]
+
+
+def lay_all(
+    tasks: Sequence[tuple[Task, tuple[int, int]]],
+    *,
+    read: Callable[[Path], Image] = read_image,
+    progress: Callable[[float, str], None] | None = None,
+) -> list[Canvases]:
+    """Lay every task, given with its heatmap's (W, H), as `lay_canvases` does.
+
+    Raises one DatasetError that lists the faults of all tasks.
+    """
+    laid, reports = [], []
+    for task, heatmap_wh in tasks:
+        faults: list[str] = []
+        laid.append(_lay(task, heatmap_wh, read, progress, faults))
+        if laid[-1] is None and not task.cases:
+            reports.append(f"There is no case at all for {task.scheme_id}; give its split some.")
+        elif laid[-1] is None:
+            first = f"{len(faults)} faults in the {len(task.cases)} cases for {task.scheme_id}, which cannot be used:"
+            reports.append("\n  ".join([first, *faults]))
+    if reports:
+        raise DatasetError("\n  ".join(reports))
+    return laid
+
+
+def _lay(
+    task: Task,
+    heatmap_wh: tuple[int, int],
+    read: Callable[[Path], Image],
+    progress: Callable[[float, str], None] | None,
+    faults: list[str],
+) -> Canvases | None:
+    """The canvases of a task; None, and its `faults`, where there are any or there is no case."""
+    pictures, points, scales = [], [], []
     for number, case in enumerate(task.cases):
         if progress:
             progress(number / len(task.cases), f"Reading {case.id} of {task.scheme_id}")
         try:
-            picture = read(case.image_path)
+            image = read(case.image_path)
         except ImageError as error:
             faults.append(f"{case.id}: {error}")
             continue
-        canvas_xy = _canvas_points(case, task, heatmap_wh)
-        if picture.shape[1::-1] != case.size[:2]:
-            faults.append(f"{case.id}: the image is {picture.shape[1::-1]} px, the dataset says {case.size[:2]}")
-        elif np.isnan(canvas_xy).all():
-            faults.append(f"{case.id}: rater '{task.rater}' read none of the landmarks of {task.scheme_id}")
-        else:
-            geometry = _geometry(case, task, heatmap_wh)
-            pictures.append(_as_bytes(warp_smoothed(picture, geometry)))
-            points.append(canvas_xy)
-            scales.append(_mm_per_canvas_px(case, geometry))
+        faults += [*_contradictions(case, image), *_unusable_points(case, task)]
+        if faults:
+            continue  # nothing will be trained: only the faults of the rest are wanted
+        geometry = _geometry(case, task, heatmap_wh)
+        pictures.append(_as_bytes(warp_smoothed(image.display_rgb(), geometry)))
+        points.append(_canvas_points(case, task, heatmap_wh))
+        scales.append(_mm_per_canvas_px(case, geometry))
     if faults or not pictures:
-        listed = "\n  ".join(faults) or "there is no case at all"
-        raise DatasetError(f"{len(faults)} of {len(task.cases)} cases cannot be used for {task.scheme_id}:\n  {listed}")
-    return Canvases(task, _stacked(pictures), torch.from_numpy(np.stack(points)), torch.tensor(scales))
+        return None
+    mm_per_px = torch.tensor(scales)
+    if mm_per_px.isnan().any():
+        mm_per_px = torch.full_like(mm_per_px, float("nan"))  # a mean over mm and px together would mean nothing
+    return Canvases(task, _stacked(pictures), torch.from_numpy(np.stack(points)), mm_per_px)
+
+
+def _contradictions(case: Case, image: Image) -> list[str]:
+    """What the file says otherwise than the dataset."""
+    found = (size_fault(case, image.size[: len(case.size)]), spacing_fault(case, image))
+    return [str(fault) for fault in found if fault is not None]
+
+
+def _unusable_points(case: Case, task: Task) -> list[str]:
+    reference = case.reference(task.rater)
+    points = {name: reference[name] for name in task.landmark_names if name in reference}
+    wrong = [name for name, point in points.items() if not np.isfinite(point).all()]
+    if wrong:
+        return [f"case '{case.id}': '{name}' lies at {points[name]}; it must be numbers" for name in wrong]
+    return [] if points else [f"case '{case.id}': rater '{task.rater}' read none of the landmarks of {task.scheme_id}"]
 
 
 def _geometry(case: Case, task: Task, heatmap_wh: tuple[int, int]) -> CanvasGeometry:

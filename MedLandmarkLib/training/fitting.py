@@ -1,41 +1,50 @@
 """Fitting a heatmap network to one or several datasets at once.
 
-Every batch comes from one dataset, and only that dataset's channels are computed for it: the union head learns from
-each image what was annotated in it and nothing about the rest, as a loss masked by visibility would.
-The order of the batches and every random change follow from the seed and the step, so that a run that was stopped and
+Every step's images come from one dataset, and only that dataset's channels are computed for it: the union head learns
+from each image what was annotated in it and nothing about the rest, as a loss masked by visibility would.
+The order of the images and every random change follow from the seed and the step, so that a run that was stopped and
 resumed goes through the same steps as one that was not.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..detection.heatmap import decode_heatmaps
-from ..errors import DetectionCancelled
-from .augmentation import AUGMENTATIONS, Augmentation
+from ..errors import DatasetError, DetectionCancelled
+from .average import RunningAverage, learned_tensors
+from .batches import Batches
 from .canvases import Canvases
-from .ends import ordered_ends
+from .checkpoint import checkpoint_bytes, ensure_room, save_checkpoint
+from .files import load_checkpoint
+from .identity import require_same_run, run_identity
 from .log import TrainingLog
 from .losses import LOSSES
+from .optimizer import LayersFromEnd, build_optimizer, set_learning_rates
+from .pace import Pace
 from .recipe import Recipe
+from .tasks import dataset_name
+from .validation import Normaliser, heatmap_over_canvas, radial_errors, refresh_norms
 
 Progress = Callable[[float, str], None]
 
-_EPOCHS_PER_VALIDATION = 5
+LAST, BEST = "last.ckpt", "best.ckpt"
+# of what is learned, on the disk at once: weights, average and two moments, old and new; the best; the model
+_COPIES = 10
 
 
 class Fitting:
     """One training run: network, optimizer, running average and the step it has reached.
 
-    network must offer `logits` and `forward` (canvas, channels), `trunk` and `norms`, as LiteNetwork does; mean and std
-    (3 numbers, 0..255) normalise the canvas.
+    network must offer `logits` and `forward` (canvas, channels) and `norms`, as LiteNetwork does; what requires no
+    gradient stays as it is. mean and std (3 numbers, 0..255) normalise the canvas. fabric: launched; default: one
+    device. Every device takes `recipe.accumulate` portions of a step.
     """
 
     def __init__(
@@ -47,187 +56,212 @@ class Fitting:
         *,
         mean: Sequence[float],
         std: Sequence[float],
+        layers_from_end: LayersFromEnd = lambda name: None,
         validation: Sequence[Canvases] = (),
         fabric: Fabric | None = None,
     ) -> None:
-        self.recipe, self.folder = recipe, folder
-        self.canvases, self.validation = list(canvases), list(validation)
+        self.recipe, self.folder, self.validation = recipe, folder, list(validation)
         self.fabric = fabric or Fabric(accelerator="auto", devices=1, precision=recipe.precision)
-        self.mean = torch.tensor(mean).view(3, 1, 1) / 255.0
-        self.std = torch.tensor(std).view(3, 1, 1) / 255.0
+        self.batches = Batches(canvases, recipe, recipe.accumulate * self.fabric.world_size)
         # depthwise convolutions run several times faster with channels last, on the CPU as on CUDA
         network = network.to(memory_format=torch.channels_last)
-        optimizer = _optimizer(network, recipe)
-        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
-        self.network, self.optimizer = self.fabric.setup(network, optimizer)
-        self.network.mark_forward_method("logits")
-        self.average = self.fabric.to_device(self.average)
-        self.augmentations = [
-            Augmentation(AUGMENTATIONS[recipe.augmentation], canvas.task.mirrored_order) for canvas in self.canvases
-        ]
+        optimizer = build_optimizer(network, recipe, layers_from_end)
+        self.wrapped, self.optimizer = self.fabric.setup(network, optimizer)
+        self.wrapped.mark_forward_method("logits")
+        self.network = self.wrapped.module
+        self.frozen = [part for part in self.network.modules() if not any(p.requires_grad for p in part.parameters())]
+        self.average = RunningAverage(self.network, recipe.ema_decay)
+        self.normalise = Normaliser(mean, std, self.fabric.device)
         self.loss = LOSSES[recipe.loss]
-        self.step = 0
         self.log = TrainingLog(folder / "log.csv")
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return sum(math.ceil(self._cases_per_epoch(canvas) / self.recipe.batch_size) for canvas in self.canvases)
-
-    def _cases_per_epoch(self, canvas: Canvases) -> int:
-        return min(len(canvas), self.recipe.cases_per_epoch or len(canvas))
+        self.step = 0
+        self.seconds = 0.0  # of earlier sittings
+        self.epoch_losses: list[float] = []
+        self.best = {"epoch": 0, "error": math.inf, "validations since": 0}
 
     @property
     def step_count(self) -> int:
-        return self.steps_per_epoch * self.recipe.epochs
+        return self.batches.steps_per_epoch * self.recipe.epochs
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the error did not get better for as many validations as the recipe's patience."""
+        patience = self.recipe.patience
+        return patience is not None and self.best["validations since"] >= patience
 
     def run(self, *, progress: Progress | None = None, should_stop: Callable[[], bool] | None = None) -> nn.Module:
-        """Fit to the end, or from the last checkpoint on, and return the averaged network (eval mode, CPU).
+        """Fit to the end, or from the last checkpoint on, and return the network with the best averaged weights.
 
+        The best are those of the validation with the least error; without held-out images, the last.
         Raises DetectionCancelled when `should_stop` says so; the checkpoint written then resumes at the same step.
+        Raises ModelError where the disk is full (before the first step, where that can be seen), DatasetError where
+        the loss is no number; the last checkpoint still stands then.
         """
         self.resume()
-        while self.step < self.step_count:
-            epoch, done = divmod(self.step, self.steps_per_epoch)
-            losses = []
-            for task_index, cases in list(self._batches(epoch))[done:]:
-                if should_stop and should_stop():
-                    self.save()
-                    raise DetectionCancelled(f"Stopped at step {self.step} of {self.step_count}; it can be resumed.")
-                losses.append(self._train_on(task_index, cases))
-                self.step += 1
-                if progress:
-                    progress(self.step / self.step_count, f"Epoch {epoch + 1}, loss {losses[-1]:.3f}")
-            is_last = self.step == self.step_count
-            errors = self.validate() if (epoch + 1) % _EPOCHS_PER_VALIDATION == 0 or is_last else {}
-            self.log.write(epoch + 1, self.step, sum(losses) / max(1, len(losses)), errors)
-            self.save()
-        self.refresh_norms()
-        return self.average.module.eval().cpu()
+        ensure_room(self.folder, _COPIES * checkpoint_bytes(self.average.tensors))
+        while self.step < self.step_count and not self.is_exhausted:
+            self._run_epoch(progress, should_stop)
+        self._take_best()
+        return self.network
 
-    def _batches(self, epoch: int) -> Iterator[tuple[int, torch.Tensor]]:
-        """(task index, case indices) of one epoch: a case at most once, batches of all tasks shuffled together."""
-        generator = torch.Generator().manual_seed(self.recipe.seed * 100_003 + epoch)
-        batches = []
-        for index, canvas in enumerate(self.canvases):
-            order = torch.randperm(len(canvas), generator=generator)[: self._cases_per_epoch(canvas)]
-            batches += [(index, cases) for cases in order.split(self.recipe.batch_size)]
-        for position in torch.randperm(len(batches), generator=generator).tolist():
-            yield batches[position]
+    def _run_epoch(self, progress: Progress | None, should_stop: Callable[[], bool] | None) -> None:
+        epoch, done = divmod(self.step, self.batches.steps_per_epoch)
+        if done == 0:
+            self.epoch_losses = []
+        pace, every = Pace(), self.recipe.checkpoint_every
+        for task_index, cases in list(self.batches.steps(epoch))[done:]:
+            if self._is_asked_to_stop(should_stop):
+                self.seconds += pace.elapsed
+                self.save()
+                raise DetectionCancelled(f"Stopped at step {self.step} of {self.step_count}; it can be resumed.")
+            self.epoch_losses.append(self._train_on(task_index, cases, pace))
+            self.step += 1
+            if progress:
+                progress(self.step / self.step_count, f"Epoch {epoch + 1}, loss {self.epoch_losses[-1]:.3f}")
+            if every and self.step % every == 0 and self.step % self.batches.steps_per_epoch:
+                self.save()
+        self._close_epoch(epoch + 1, pace)
 
-    def _train_on(self, task_index: int, cases: torch.Tensor) -> float:
-        canvas = self.canvases[task_index]
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        pictures = canvas.pictures[cases].to(self.fabric.device).float() / 255.0
-        pictures, canvas_xy = self.augmentations[task_index](pictures, canvas.canvas_xy[cases].to(pictures.device))
-        canvas_xy = ordered_ends(canvas_xy, canvas.task.ends)
-        self.network.train()
-        self._set_learning_rates()
-        logits = self.network.logits(self._normalised(pictures), canvas.task.channels)
-        loss = self.loss(logits, canvas_xy * _heatmap_over_canvas(logits, pictures), self.recipe.sigma)
-        self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.network, self.optimizer, max_norm=self.recipe.gradient_clip)
+    def _close_epoch(self, epoch: int, pace: Pace) -> None:
+        """Validate where it is due, keep the best, write log and checkpoint."""
+        pace.end()
+        is_due = epoch % self.recipe.validate_every == 0 or self.step == self.step_count
+        errors = self.validate() if is_due and self.validation else {}
+        if errors:
+            self._keep_if_best(epoch, errors)
+        self.seconds += pace.elapsed
+        if self.fabric.is_global_zero:
+            self.log.write(
+                epoch,
+                self.step,
+                sum(self.epoch_losses) / len(self.epoch_losses),
+                errors,
+                seconds=self.seconds,
+                pace=pace,
+                learning_rate=max(group["lr"] for group in self.optimizer.param_groups),
+                best_epoch=self.best["epoch"],
+            )
+        self.save()
+
+    def _is_asked_to_stop(self, should_stop: Callable[[], bool] | None) -> bool:
+        """Whether any process was asked: all must leave at the same step."""
+        is_asked = bool(should_stop and should_stop())
+        if self.fabric.world_size == 1:
+            return is_asked
+        return self.fabric.strategy.reduce_boolean_decision(is_asked, all=False)
+
+    def _train_on(self, task_index: int, cases: torch.Tensor, pace: Pace) -> float:
+        """One step; returns its loss."""
+        task, world = self.batches.canvases[task_index].task, self.fabric.world_size
+        self.wrapped.train()
+        for module in self.frozen:
+            module.training = False
+        set_learning_rates(self.optimizer, self.step, self.step_count, self.recipe.warmup_steps)
+        step_loss = torch.zeros((), device=self.fabric.device)
+        portions = self.batches.share(task_index, cases, self.fabric.global_rank, world)
+        for portion in portions:
+            with pace.waiting():
+                pictures, canvas_xy = self.batches.augmented(portion, self.step, self.fabric.device)
+            with self.fabric.no_backward_sync(self.wrapped, enabled=portion is not portions[-1]):
+                logits = self.wrapped.logits(self.normalise(pictures), task.channels)
+                loss = self.loss(logits, canvas_xy * heatmap_over_canvas(logits, pictures), self.recipe.sigma)
+                self.fabric.backward(loss * (portion.weight * world))  # the processes' gradients are averaged
+            step_loss += loss.detach() * portion.weight
+        pace.images += len(cases)
+        value = float(self.fabric.all_reduce(step_loss, reduce_op="sum"))
+        self._require_number(value, "loss", task_index)
+        norm = self.fabric.clip_gradients(
+            self.wrapped, self.optimizer, max_norm=self.recipe.gradient_clip, error_if_nonfinite=False
+        )
+        if self.recipe.precision != "16-mixed":  # which passes over steps that overflow
+            self._require_number(float(norm), "gradient", task_index)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.average.update_parameters(self.network.module)
-        return loss.item()
+        self.average.update()
+        return value
 
-    def _normalised(self, pictures: torch.Tensor) -> torch.Tensor:
-        pictures = pictures.expand(-1, 3, -1, -1)
-        normalised = (pictures - self.mean.to(pictures.device)) / self.std.to(pictures.device)
-        return normalised.contiguous(memory_format=torch.channels_last)
-
-    def _set_learning_rates(self) -> None:
-        warm = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
-        factor = warm * 0.5 * (1.0 + math.cos(math.pi * self.step / self.step_count))
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak_lr"] * factor
-
-    @torch.no_grad()
-    def refresh_norms(self) -> None:
-        """Take the averaged network's normalisation statistics anew from one pass over each dataset, augmented.
-
-        The running ones belong to weights of the past, not to their average ("precise" batch normalisation: Wu and
-        Johnson, Rethinking "Batch" in BatchNorm, 2021, section 3).
-        """
-        network = self.average.module
-        network.train()
-        for index, canvas in enumerate(self.canvases):
-            torch.manual_seed(self.recipe.seed)
-            for number, cases in enumerate(torch.arange(len(canvas)).split(self.recipe.batch_size)):
-                for norm in network.norms:
-                    norm.momentum = 1.0 / (number + 1)  # the mean over all batches so far
-                pictures = canvas.pictures[cases].to(self.fabric.device).float() / 255.0
-                pictures, _ = self.augmentations[index](pictures, canvas.canvas_xy[cases].to(pictures.device))
-                network.logits(self._normalised(pictures), canvas.task.channels)
-        network.eval()
+    def _require_number(self, value: float, what: str, task_index: int) -> None:
+        if not math.isfinite(value):
+            task = self.batches.canvases[task_index].task
+            kept = f"{LAST} holds the run before it" if (self.folder / LAST).is_file() else "nothing was saved yet"
+            raise DatasetError(
+                f"The {what} became {value} at step {self.step + 1} of {self.step_count}, on {dataset_name(task)} "
+                f"({task.scheme_id}); {kept}. Try a lower learning rate, a longer warm-up or precision 32-true, with "
+                "another --output."
+            )
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Mean radial error of the averaged network per task: mm where the spacing is known, otherwise canvas px."""
-        self.refresh_norms()
-        return {canvas.task.scheme_id: float(self.radial_errors(canvas)[0].nanmean()) for canvas in self.validation}
+        """Mean radial error of the averaged network per scheme: mm where the spacing is known, otherwise canvas px."""
+        with self.average.in_place():
+            refresh_norms(self.network, self.batches, self.normalise, self.fabric.device)
+            errors: dict[str, list[torch.Tensor]] = {}
+            for canvas in self.validation:
+                errors.setdefault(canvas.task.scheme_id, []).append(self.radial_errors(canvas)[0].flatten())
+        # one process decides for all which epoch is the best
+        return self.fabric.broadcast({scheme: float(torch.cat(own).nanmean()) for scheme, own in errors.items()})
 
-    @torch.inference_mode()
     def radial_errors(self, canvas: Canvases) -> tuple[torch.Tensor, torch.Tensor]:
-        """(N, K) radial errors and (N, K) peak scores.
+        """(N, K) radial errors and peak scores of the network as it is; see validation.radial_errors."""
+        self.network.eval()
+        return radial_errors(self.network, canvas, self.normalise, self.fabric.device, self.recipe.batch_size)
 
-        Errors are in mm, or canvas px where no spacing is known; NaN where a landmark is absent.
-        """
-        network = self.average.module.eval()
-        errors, scores = [], []
-        for cases in torch.arange(len(canvas)).split(self.recipe.batch_size):
-            pictures = canvas.pictures[cases].to(self.fabric.device).float() / 255.0
-            heatmaps = network(self._normalised(pictures), canvas.task.channels)
-            peaks = decode_heatmaps(heatmaps)
-            canvas_xy = peaks.heatmap_xy / _heatmap_over_canvas(heatmaps, pictures)
-            reference = ordered_ends(canvas.canvas_xy[cases], canvas.task.ends)
-            distance = (canvas_xy.cpu() - reference).norm(dim=-1)
-            errors.append(distance * canvas.mm_per_px[cases].nan_to_num(1.0)[:, None])
-            scores.append(peaks.score.cpu())
-        return torch.cat(errors), torch.cat(scores)
+    def _keep_if_best(self, epoch: int, errors: dict[str, float]) -> None:
+        """The geometric mean over schemes decides: a scheme in px, or with large errors, then weighs as any other."""
+        known = [error for error in errors.values() if math.isfinite(error)]
+        error = math.exp(sum(math.log(max(error, 1e-6)) for error in known) / len(known)) if known else math.inf
+        self.best["validations since"] += 1
+        if error < self.best["error"]:
+            self.best = {"epoch": epoch, "error": error, "validations since": 0}
+            if self.fabric.is_global_zero:
+                save_checkpoint({"average": self.average.tensors, **self.best}, self.folder / BEST)
+
+    def _take_best(self) -> None:
+        """Put the best averaged weights into the network, for good."""
+        self.fabric.barrier()  # the first process writes the file
+        best = load_checkpoint(self.folder / BEST, self.fabric.device) if self.best["epoch"] else None
+        if best is not None:
+            self.average.load(best["average"])
+        _copy_into(learned_tensors(self.network), self.average.tensors)
+        if best is None:
+            refresh_norms(self.network, self.batches, self.normalise, self.fabric.device)
+        self.network.eval()
 
     def save(self) -> None:
         """Write the checkpoint that `resume` continues from; a half-written one never takes its place."""
-        state = {"network": self.network.state_dict(), "average": self.average.state_dict(), "step": self.step}
-        state["optimizer"] = self.optimizer.state_dict()
-        partial = self.folder / "last.ckpt.part"
         if self.fabric.is_global_zero:
-            torch.save(state, partial)
-            partial.replace(self.folder / "last.ckpt")
+            state: dict[str, Any] = {
+                "network": {name: tensor.detach() for name, tensor in learned_tensors(self.network).items()},
+                "average": self.average.tensors,
+                "optimizer": self.optimizer.state_dict(),
+                "precision": self.fabric.strategy.precision.state_dict(),
+                "step": self.step,
+                "seconds": self.seconds,
+                "epoch losses": self.epoch_losses,
+                "best": self.best,
+                "identity": run_identity(self.batches),
+            }
+            save_checkpoint(state, self.folder / LAST)
 
     def resume(self) -> None:
-        """Continue from last.ckpt where there is one."""
-        checkpoint = self.folder / "last.ckpt"
-        if not checkpoint.is_file():
+        """Continue from last.ckpt where there is one. Raises DatasetError where it is damaged or of another run."""
+        state = load_checkpoint(self.folder / LAST, self.fabric.device)
+        if state is None:
             return
-        state = torch.load(checkpoint, map_location=self.fabric.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
+        require_same_run(self.folder, state.get("identity"), run_identity(self.batches))
+        # earlier versions kept the average inside a wrapper
+        average = {name.removeprefix("module."): tensor for name, tensor in state["average"].items()}
+        _copy_into(learned_tensors(self.network), state["network"])
+        self.average.load(average)
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+        self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
+        self.step, self.seconds = state["step"], state.get("seconds", 0.0)
+        self.epoch_losses, self.best = state.get("epoch losses", []), state.get("best", self.best)
+        if self.fabric.is_global_zero:
+            self.log.resume_at(self.step)
 
 
-def _heatmap_over_canvas(heatmaps: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
-    """(2,) factor canvas_xy → heatmap_xy, corners on corners."""
-    heatmap_wh = torch.tensor((heatmaps.shape[-1], heatmaps.shape[-2]), dtype=torch.float32)
-    canvas_wh = torch.tensor((pictures.shape[-1], pictures.shape[-2]), dtype=torch.float32)
-    return ((heatmap_wh - 1) / (canvas_wh - 1)).to(heatmaps.device)
-
-
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW with the trunk at its own rate and no decay on norms and biases."""
-    trunk = {id(parameter) for parameter in network.trunk.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in network.parameters():
-        groups.setdefault((id(parameter) in trunk, parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "peak_lr": recipe.trunk_learning_rate if is_trunk else recipe.learning_rate,
-                "weight_decay": recipe.weight_decay if is_matrix else 0.0,
-            }
-            for (is_trunk, is_matrix), parameters in groups.items()
-        ],
-        lr=recipe.learning_rate,
-    )
+@torch.no_grad()
+def _copy_into(targets: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor]) -> None:
+    for name, target in targets.items():
+        target.copy_(tensors[name])

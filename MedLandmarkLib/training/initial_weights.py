@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from ..errors import ModelError
+from ..models.catalogue import ModelCard
 from ..models.lite import LiteNetwork
 from ..models.store import load_model
 
@@ -59,7 +60,7 @@ def load_trained_weights(network: LiteNetwork, channels: Mapping[str, slice], mo
         raise ModelError(
             f"Model '{card.id}' is not a lite network of width {network.final.in_channels}: its weights do not fit."
         )
-    known = {id: slice(entry.first, entry.stop) for id, entry in card.schemes.items() if id in channels}
+    known = known_channels(card, channels)
     rows = [_row(source, known.get(scheme_id)) for scheme_id in channels]
     own = source.state_dict()
     with torch.no_grad():
@@ -69,6 +70,26 @@ def load_trained_weights(network: LiteNetwork, channels: Mapping[str, slice], mo
                     tensor[channels[scheme_id]] = own[name][taken]
             else:
                 tensor.copy_(own[name][rows] if name.endswith(("running_mean", "running_var")) else own[name])
+
+
+def known_channels(card: ModelCard, channels: Mapping[str, slice]) -> dict[str, slice]:
+    """The model's own channels of those schemes that it knows too.
+
+    Raises ModelError where it knows a scheme of the same name with another number of landmarks.
+    """
+    known = {}
+    for scheme_id, wanted in channels.items():
+        entry = card.schemes.get(scheme_id)
+        if entry is None:
+            continue
+        count = wanted.stop - wanted.start
+        if entry.count != count:
+            raise ModelError(
+                f"Model '{card.id}' learned scheme '{scheme_id}' with {entry.count} landmarks; it has {count} here. "
+                "Give the other scheme its own id, or start from another model."
+            )
+        known[scheme_id] = slice(entry.first, entry.stop)
+    return known
 
 
 def _row(source: LiteNetwork, taken: slice | None) -> int:

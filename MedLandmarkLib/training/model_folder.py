@@ -2,99 +2,85 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from safetensors.torch import save_file
+from torch import nn
 
-from ..models.catalogue import InputGeometry, Licence, ModelCard, SchemeChannels, Weights
-from ..models.lite import LiteNetwork, heatmap_side
+from ..models.catalogue import InputGeometry, ModelCard, SchemeChannels, Weights
+from ..models.folder import CARD_NAME, WEIGHTS_NAME, checked_id
+from ..models.tensors import write_tensors
+from .backbones import MEAN, STD, Backbone, channel_count, choose_backbone
 from .canvases import Task
+from .files import replacing
 from .recipe import Recipe
+from .tasks import dataset_name
 
-_WEIGHTS = "model.safetensors"
-_LICENCE = Licence(
-    name="As the training data allow",
-    spdx="LicenseRef-TrainingData",
-    url="https://spdx.org/licenses/",
-    noncommercial=True,
-    summary="Trained on the data named in this card; ask the owners of the data before any use beyond research.",
-)
 # width of the Gaussian that smooths a heatmap before its peak is refined, the reference's
 _BLUR_KERNEL = 11
 
 
 def write_model_folder(
     folder: Path,
-    network: LiteNetwork,
+    network: nn.Module,
     tasks: Sequence[Task],
     recipe: Recipe,
     *,
     model_id: str,
-    mean: Sequence[float],
-    std: Sequence[float],
     confidence: Mapping[str, dict[str, float] | None],
+    mean: Sequence[float] = MEAN,
+    std: Sequence[float] = STD,
+    backbone: Backbone | None = None,
+    best_epoch: int = 0,
 ) -> Path:
     """Write `folder`/model.safetensors and `folder`/card.json; whole files only. Returns the folder.
 
-    tasks: one for each scheme, with its channels and canvas; confidence: by scheme id, None where not calibrated.
+    tasks: with their channels and canvases; confidence: by scheme id, None where not calibrated; backbone: what the
+    network was made by (default: as the recipe says); best_epoch: the one whose weights these are, 0 for the last.
+    Raises ModelError where the disk is full.
     """
+    backbone = backbone or choose_backbone(recipe)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / (_WEIGHTS + ".part")
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, partial)
-    weights = partial.read_bytes()
-    os.replace(partial, folder / _WEIGHTS)
+    tensors = {name: tensor.detach().cpu() for name, tensor in backbone.stored(network).items()}
+    with replacing(folder / WEIGHTS_NAME) as partial:
+        # the base's hash stands in the file, so that the file's own hash identifies the whole network
+        note = {"base_sha256": backbone.base_sha256} if backbone.base_sha256 else {}
+        sha256 = write_tensors(partial, tensors, note)
+        size_bytes = partial.stat().st_size
     calibrated = {scheme: values for scheme, values in confidence.items() if values}
+    used = f"epoch {best_epoch}, the best on held-out images" if best_epoch else "the last epoch"
     card = ModelCard(
-        id=model_id,
-        title=f"{model_id} ({network.final.out_channels} landmarks)",
+        id=checked_id(model_id),
+        title=f"{model_id} ({channel_count(tasks)} landmarks)",
         version="1",
-        family="lite",
-        description="Landmarks of " + ", ".join(task.scheme_id for task in tasks) + ".",
-        architecture={
-            "keypoints": network.final.out_channels,
-            "width": network.final.in_channels,
-            "sigma": network.sigma,
-            "activation": network.activation,
-            "domains": network.domains,
-        },
-        input=_input(tasks[0], recipe, mean, std),
+        family=backbone.family,
+        description="Landmarks of " + ", ".join(dict.fromkeys(task.scheme_id for task in tasks)) + ".",
+        architecture=dict(backbone.architecture(network)),
+        input=InputGeometry(
+            size_wh=tasks[0].canvas_wh,
+            padding=tasks[0].padding,
+            mean=tuple(mean),
+            std=tuple(std),
+            resampling="area",
+            heatmap_size_wh=backbone.heatmap_wh(tasks[0].canvas_wh),
+            sigma=recipe.sigma,
+            blur_kernel=_BLUR_KERNEL,
+        ),
         schemes={
             task.scheme_id: SchemeChannels(task.channels.start, task.channels.stop, task.canvas_wh) for task in tasks
         },
-        flip_test=False,
-        base=None,
-        licence=_LICENCE,
+        flip_test=False,  # the confidence is calibrated without it
+        base=backbone.base,
+        licence=backbone.licence,
         citation="",
         training={
-            "data": [f"{_dataset(task)}: {len(task.cases)} images, read by {task.rater}" for task in tasks],
-            "recipe": json.dumps(recipe.as_dict()),
+            "data": [f"{dataset_name(task)}: {len(task.cases)} images, read by {task.rater}" for task in tasks],
+            "recipe": f"{json.dumps(recipe.as_dict())}; weights of {used}",
         },
         confidence=calibrated or None,
-        weights=Weights(_WEIGHTS, hashlib.sha256(weights).hexdigest(), len(weights)),
+        weights=Weights(WEIGHTS_NAME, sha256, size_bytes, backbone.base_sha256),
     )
-    partial = folder / "card.json.part"
-    partial.write_text(json.dumps(card.to_json(), indent=1), encoding="utf-8")
-    os.replace(partial, folder / "card.json")
+    with replacing(folder / CARD_NAME) as partial:
+        partial.write_text(json.dumps(card.to_json(), indent=1), encoding="utf-8")
     return folder
-
-
-def _input(task: Task, recipe: Recipe, mean: Sequence[float], std: Sequence[float]) -> InputGeometry:
-    return InputGeometry(
-        size_wh=task.canvas_wh,
-        padding=task.padding,
-        mean=tuple(mean),
-        std=tuple(std),
-        resampling="area",
-        heatmap_size_wh=(heatmap_side(task.canvas_wh[0]), heatmap_side(task.canvas_wh[1])),
-        sigma=recipe.sigma,
-        blur_kernel=_BLUR_KERNEL,
-    )
-
-
-def _dataset(task: Task) -> str:
-    """The dataset's folder name: images lie in FOLDER/images."""
-    return task.cases[0].image_path.parent.parent.name

@@ -9,20 +9,19 @@ from pathlib import Path
 
 import torch
 
-from ..models.lite import LiteNetwork, heatmap_side
+from ..models.folder import checked_id
 from ..scheme import load_scheme
+from .backbones import MEAN, STD, choose_backbone
 from .calibration import fit_confidence
-from .canvases import Canvases, Task, lay_canvases
+from .canvases import Canvases, lay_all
+from .devices import launched_fabric
+from .files import replacing
 from .fitting import Fitting
-from .initial_weights import load_imagenet_trunk, load_trained_weights
 from .memory import keep_freed_memory
 from .model_folder import write_model_folder
 from .recipe import Recipe
 from .tasks import TaskRequest, plan_tasks, split_by_subject
-
-# ImageNet's, which the trunk's first weights were trained with (0-255)
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
+from .volume_run import train_volumes, volume_request
 
 Progress = Callable[[float, str], None]
 
@@ -34,48 +33,58 @@ def train(
     *,
     model_id: str,
     rater: str | None = None,
+    devices: int | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Path:
-    """Fit the lite network to all requested datasets at once and write `folder`/model.
+    """Fit the recipe's network to all requested datasets at once and write `folder`/model.
 
-    The checkpoint, the log and the recipe stand in `folder`; calling again with the same folder continues. A share of
-    the subjects (`recipe.holdout`) is never trained on: it gives the running validation error and calibrates the
-    confidence. Raises DatasetError before the first step where a dataset is not fit for it.
+    The checkpoints, the log and the recipe stand in `folder`; calling again with the same folder continues. A share of
+    the subjects (`recipe.holdout`) is never trained on: it gives the running validation error, which chooses the epoch
+    that is used, and calibrates the confidence. devices: GPUs, or CPU processes where there is none.
+    Raises DatasetError or ModelError before the first step where a dataset, the recipe or the model to start from is
+    not fit for it.
     """
+    checked_id(model_id)
+    if (volumes := volume_request(requests)) is not None:
+        return train_volumes(
+            volumes, folder, recipe, model_id=model_id, rater=rater, progress=progress, should_stop=should_stop
+        )
+    backbone = choose_backbone(recipe)
+    tasks = plan_tasks(requests, backbone, rater)
+    fabric = launched_fabric(recipe.precision, devices)
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = plan_tasks(requests, rater)
-    (folder / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=1), encoding="utf-8")
-    canvases, validation = [], []
-    for task in tasks:
-        kept, held_out = split_by_subject(task.cases, recipe.holdout, recipe.seed)
-        canvases.append(_lay(replace(task, cases=kept), progress))
-        if held_out:
-            validation.append(_lay(replace(task, cases=held_out), progress))
+    shares = [split_by_subject(task.cases, recipe.holdout, recipe.seed) for task in tasks]
+    kept = [replace(task, cases=cases) for task, (cases, _) in zip(tasks, shares, strict=True)]
+    held_out = [replace(task, cases=cases) for task, (_, cases) in zip(tasks, shares, strict=True) if cases]
+    laid = lay_all([(task, backbone.heatmap_wh(task.canvas_wh)) for task in kept + held_out], progress=progress)
+    canvases, validation = laid[: len(kept)], laid[len(kept) :]
     torch.manual_seed(recipe.seed)
-    network = LiteNetwork(
-        tasks[-1].channels.stop,
-        sigma=recipe.sigma,
-        activation="softmax" if recipe.loss == "cross_entropy" else "linear",
-        domains=[(task.channels.start, task.channels.stop) for task in tasks],
-    )
-    if recipe.start == "imagenet":
-        load_imagenet_trunk(network)
-    else:
-        load_trained_weights(network, {task.scheme_id: task.channels for task in tasks}, recipe.start)
+    network = backbone.network(tasks)
     keep_freed_memory()
-    fitting = Fitting(network, canvases, recipe, folder, mean=MEAN, std=STD, validation=validation)
-    trained = fitting.run(progress=progress, should_stop=should_stop)
-    return write_model_folder(
-        folder / "model", trained, tasks, recipe, model_id=model_id, mean=MEAN, std=STD,
-        confidence={held.task.scheme_id: _confidence(fitting, held) for held in validation},
+    fitting = Fitting(
+        network, canvases, recipe, folder, mean=MEAN, std=STD, layers_from_end=backbone.layers_from_end,
+        validation=validation, fabric=fabric,
     )  # fmt: skip
+    trained = fitting.run(progress=progress, should_stop=should_stop)
+    if fabric.is_global_zero:
+        with replacing(folder / "recipe.json") as partial:
+            partial.write_text(json.dumps(recipe.as_dict(), indent=1), encoding="utf-8")
+        write_model_folder(
+            folder / "model", trained, tasks, recipe, model_id=model_id, confidence=_confidence(fitting),
+            backbone=backbone, best_epoch=fitting.best["epoch"],
+        )  # fmt: skip
+    fabric.barrier()
+    return folder / "model"
 
 
-def _lay(task: Task, progress: Progress | None) -> Canvases:
-    return lay_canvases(task, (heatmap_side(task.canvas_wh[0]), heatmap_side(task.canvas_wh[1])), progress=progress)
-
-
-def _confidence(fitting: Fitting, held_out: Canvases) -> dict[str, float] | None:
-    errors, scores = fitting.radial_errors(held_out)
-    return fit_confidence(errors, scores, load_scheme(held_out.task.scheme_id).tolerance)
+def _confidence(fitting: Fitting) -> dict[str, dict[str, float] | None]:
+    """By scheme, from the held-out images of all its datasets."""
+    of_scheme: dict[str, list[Canvases]] = {}
+    for held_out in fitting.validation:
+        of_scheme.setdefault(held_out.task.scheme_id, []).append(held_out)
+    fitted = {}
+    for scheme_id, own in of_scheme.items():
+        errors, scores = (torch.cat(parts) for parts in zip(*map(fitting.radial_errors, own), strict=True))
+        fitted[scheme_id] = fit_confidence(errors, scores, load_scheme(scheme_id).tolerance)
+    return fitted

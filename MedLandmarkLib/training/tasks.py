@@ -11,19 +11,17 @@ import numpy as np
 
 from ..dataset import Case, LandmarkDataset, read_dataset
 from ..errors import DatasetError
-from ..models.lite import canvas_side
 from ..scheme import Scheme, load_scheme
+from .backbones import Backbone
 from .canvases import Task
-
-# Canvas area of a dataset whose canvas is not given: that of 417 × 513 px, 0.47 mm on a lateral cephalogram.
-_CANVAS_AREA = 417 * 513
-# Share by which the canvas exceeds the image, so that a landmark at the border has room around it.
-PADDING = 1.05
 
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """A dataset to learn from, as the user names it: FOLDER=SCHEME or FOLDER=SCHEME@WIDTHxHEIGHT."""
+    """A dataset to learn from, as the user names it: FOLDER=SCHEME or FOLDER=SCHEME@WIDTHxHEIGHT.
+
+    canvas_wh: the wanted canvas, px; the network takes the nearest size that it can.
+    """
 
     folder: Path
     scheme_id: str
@@ -35,38 +33,40 @@ class TaskRequest:
         match = re.fullmatch(r"(?P<folder>.+)=(?P<scheme>[^=@]+)(?:@(?P<width>\d+)x(?P<height>\d+))?", text)
         if match is None:
             raise DatasetError(f"'{text}' is not FOLDER=SCHEME or FOLDER=SCHEME@WIDTHxHEIGHT.")
-        canvas_wh = None
-        if match["width"]:
-            canvas_wh = (canvas_side(int(match["width"])), canvas_side(int(match["height"])))
+        canvas_wh = (int(match["width"]), int(match["height"])) if match["width"] else None
         return cls(Path(match["folder"]), match["scheme"], canvas_wh)
 
 
-def plan_tasks(requests: Sequence[TaskRequest], rater: str | None = None) -> list[Task]:
-    """Give each request its channels, one scheme after the other; the cases are those of split "train".
+def plan_tasks(requests: Sequence[TaskRequest], backbone: Backbone, rater: str | None = None) -> list[Task]:
+    """Give each scheme its channels, one after the other; the cases are those of split "train".
 
-    Raises DatasetError where a dataset lacks landmarks of its scheme or a scheme is asked for twice.
+    Datasets of one scheme share its channels and its canvas. Raises DatasetError where a dataset lacks landmarks of
+    its scheme, is asked for twice, or asks for another canvas than the one before it.
     """
-    tasks, first = [], 0
+    tasks: list[Task] = []
     for request in requests:
-        if request.scheme_id in [task.scheme_id for task in tasks]:
-            raise DatasetError(f"Scheme {request.scheme_id} is asked for twice; a scheme learns from one dataset.")
         dataset, scheme = read_dataset(request.folder), load_scheme(request.scheme_id)
         _check_landmarks(dataset, scheme)
         cases = dataset.split("train")
-        task = Task(
-            scheme_id=scheme.id,
-            landmark_names=scheme.names,
-            cases=cases,
-            rater=dataset.reference_rater(rater if rater in dataset.raters else None),
-            channels=slice(first, first + len(scheme.names)),
-            canvas_wh=request.canvas_wh or _canvas_for(cases),
-            padding=PADDING,
-            # identity, as the reference: a landmark keeps its name when the picture is mirrored
-            mirrored_order=tuple(range(len(scheme.names))),
-            ends=tuple((scheme.index(one), scheme.index(other)) for one, other in scheme.interchangeable),
+        if not cases:
+            raise DatasetError(f"{dataset.folder}: no case is of split 'train' in cases.csv: nothing to learn from.")
+        before = next((task for task in tasks if task.scheme_id == scheme.id), None)
+        if before is not None and before.cases[0].image_path == cases[0].image_path:
+            raise DatasetError(f"{dataset.folder} is asked for twice with scheme {scheme.id}.")
+        tasks.append(
+            Task(
+                scheme_id=scheme.id,
+                landmark_names=scheme.names,
+                cases=cases,
+                rater=dataset.reference_rater(rater if rater in dataset.raters else None),
+                channels=before.channels if before else _next_channels(tasks, len(scheme.names)),
+                canvas_wh=_canvas_wh(request, scheme, cases, before, backbone),
+                padding=backbone.padding,
+                # identity, as the reference: a landmark keeps its name when the picture is mirrored
+                mirrored_order=tuple(range(len(scheme.names))),
+                ends=tuple((scheme.index(one), scheme.index(other)) for one, other in scheme.interchangeable),
+            )
         )
-        tasks.append(task)
-        first = task.channels.stop
     return tasks
 
 
@@ -89,7 +89,24 @@ def _check_landmarks(dataset: LandmarkDataset, scheme: Scheme) -> None:
         )
 
 
-def _canvas_for(cases: Sequence[Case]) -> tuple[int, int]:
-    """The canvas (W, H) that fits the typical proportions of the images, in the usual area."""
-    aspect = float(np.median([case.size[0] / case.size[1] for case in cases]))
-    return canvas_side(round((_CANVAS_AREA * aspect) ** 0.5)), canvas_side(round((_CANVAS_AREA / aspect) ** 0.5))
+def dataset_name(task: Task) -> str:
+    """The dataset's folder name: images lie in FOLDER/images."""
+    return task.cases[0].image_path.parent.parent.name if task.cases else task.scheme_id
+
+
+def _next_channels(tasks: Sequence[Task], count: int) -> slice:
+    first = max((task.channels.stop for task in tasks), default=0)
+    return slice(first, first + count)
+
+
+def _canvas_wh(
+    request: TaskRequest, scheme: Scheme, cases: Sequence[Case], before: Task | None, backbone: Backbone
+) -> tuple[int, int]:
+    if before is None:
+        return backbone.canvas_wh(scheme.id, request.canvas_wh, cases)
+    if request.canvas_wh is not None and backbone.canvas_wh(scheme.id, request.canvas_wh, cases) != before.canvas_wh:
+        raise DatasetError(
+            f"{request.folder}: asks for a canvas of {request.canvas_wh[0]}x{request.canvas_wh[1]} px, but scheme "
+            f"{scheme.id} has {before.canvas_wh[0]}x{before.canvas_wh[1]} px already. Leave the second one out."
+        )
+    return before.canvas_wh
