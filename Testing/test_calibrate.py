@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 from MedLandmarkLib.cli.application import app
 from MedLandmarkLib.detection import detect
 from MedLandmarkLib.errors import ModelError
+from MedLandmarkLib.evaluation import least_calibration_error
 from MedLandmarkLib.models.catalogue import SchemeChannels, Weights, catalogue, read_card
 from MedLandmarkLib.models.lite import LiteNetwork
 from MedLandmarkLib.models.tensors import write_tensors
 from MedLandmarkLib.resources import resource_path
 from MedLandmarkLib.training.calibrate_model import calibrate_model, holdout_of
-from MedLandmarkLib.training.calibration import least_calibration_error
 from MedLandmarkLib.training.logistic import choose_features, fit_logistic, folded_probabilities
 from MedLandmarkLib.training.tasks import TaskRequest
 from MedLandmarkLib.training.variation import moved, varied_picture

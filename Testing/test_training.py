@@ -14,7 +14,6 @@ from MedLandmarkLib.detection import detect
 from MedLandmarkLib.errors import DatasetError, DetectionCancelled
 from MedLandmarkLib.models.lite import LiteNetwork, canvas_side, heatmap_side
 from MedLandmarkLib.scheme import load_scheme
-from MedLandmarkLib.training.calibration import expected_calibration_error, fit_confidence
 from MedLandmarkLib.training.initial_weights import load_imagenet_trunk
 from MedLandmarkLib.training.losses import heatmap_cross_entropy, heatmap_squared_error
 from MedLandmarkLib.training.recipe import Recipe
@@ -55,7 +54,7 @@ def test_a_stopped_training_resumes_at_the_same_step_with_the_same_result(a_data
 
 def test_a_case_that_cannot_be_read_is_named_before_the_first_step(a_dataset: Path, tmp_path: Path) -> None:
     (a_dataset / "images/3.png").write_bytes(b"not a picture")
-    with pytest.raises(DatasetError, match=r"1 of .* cases cannot be used[\s\S]*3: "):
+    with pytest.raises(DatasetError, match=r"1 fault[\s\S]*3: "):
         train([TaskRequest.parse(f"{a_dataset}=fetal-head-4@97x97")], tmp_path / "run", a_short_recipe(holdout=0.0),
               model_id="bars")  # fmt: skip
     assert not (tmp_path / "run/last.ckpt").exists()
@@ -127,21 +126,6 @@ def test_only_the_asked_channels_are_computed() -> None:
     picture = torch.rand(1, 3, 97, 97)
     with torch.inference_mode():
         assert torch.allclose(network(picture, slice(2, 4)), network(picture)[:, 2:4], atol=1e-6)
-
-
-def test_confidence_is_fitted_to_the_share_that_is_right() -> None:
-    generator = torch.Generator().manual_seed(0)
-    scores = torch.rand(400, 5, generator=generator)
-    truth = torch.sigmoid(1.0 + 1.5 * scores.log())
-    errors = torch.where(torch.rand(400, 5, generator=generator) < truth, 1.0, 9.0)
-    fitted = fit_confidence(errors, scores, tolerance=2.0)
-    confidence = torch.sigmoid(fitted["intercept"] + fitted["slope"] * scores.log()).flatten()
-    assert fitted["intercept"] == pytest.approx(1.0, abs=0.3) and fitted["slope"] == pytest.approx(1.5, abs=0.3)
-    assert expected_calibration_error(confidence, (errors <= 2.0).flatten()) < 0.05
-
-
-def test_confidence_is_not_fitted_to_a_handful_of_landmarks() -> None:
-    assert fit_confidence(torch.ones(2, 4), torch.ones(2, 4), tolerance=2.0) is None
 
 
 def test_the_images_of_a_subject_stay_together(a_dataset: Path) -> None:

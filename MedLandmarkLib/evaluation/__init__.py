@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from .calibration import Calibration, calibration_of, expected_calibration_error, reliability
+from .calibration import (
+    Calibration,
+    calibration_of,
+    expected_calibration_error,
+    least_calibration_error,
+    reliability,
+)
 from .cobb import cobb_angles, smape
 from .landmarks import Evaluation, evaluate_landmarks
 from .measurements import ClassAgreement, MeasurementAgreement, compare_measurements
@@ -32,6 +38,7 @@ __all__ = [
     "evaluate_dataset",
     "evaluate_landmarks",
     "expected_calibration_error",
+    "least_calibration_error",
     "mean_and_sd",
     "radial_errors",
     "reliability",

@@ -57,6 +57,16 @@ def expected_calibration_error(confidence: Sequence[float], is_right: Sequence[b
     return sum(item.points / total * abs(item.confidence - item.right) for item in filled)
 
 
+def least_calibration_error(confidence: Sequence[float], draws: int = 200, seed: int = 0) -> float:
+    """What `expected_calibration_error` gives on average for a perfect model with these confidences (n,).
+
+    Above 0, because the share of right landmarks in a bin scatters: few landmarks cannot show a smaller error.
+    """
+    generator, confidence = np.random.default_rng(seed), np.asarray(confidence, float)
+    drawn = generator.uniform(size=(draws, len(confidence))) < confidence
+    return float(np.mean([expected_calibration_error(confidence, is_right) for is_right in drawn]))
+
+
 def reliability(confidence: Sequence[float], is_right: Sequence[bool], bins: int = BINS) -> tuple[ReliabilityBin, ...]:
     """The reliability table over `bins` of equal width."""
     confidence, is_right = np.asarray(confidence, float), np.asarray(is_right, bool)

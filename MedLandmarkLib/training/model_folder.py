@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -28,7 +28,6 @@ def write_model_folder(
     recipe: Recipe,
     *,
     model_id: str,
-    confidence: Mapping[str, dict[str, float] | None],
     mean: Sequence[float] = MEAN,
     std: Sequence[float] = STD,
     backbone: Backbone | None = None,
@@ -36,8 +35,9 @@ def write_model_folder(
 ) -> Path:
     """Write `folder`/model.safetensors and `folder`/card.json; whole files only. Returns the folder.
 
-    tasks: with their channels and canvases; confidence: by scheme id, None where not calibrated; backbone: what the
-    network was made by (default: as the recipe says); best_epoch: the one whose weights these are, 0 for the last.
+    tasks: with their channels and canvases; backbone: what the network was made by (default: as the recipe says);
+    best_epoch: the one whose weights these are, 0 for the last. The confidence is calibrated on the folder afterwards
+    (`calibrate_model`).
     Raises ModelError where the disk is full.
     """
     backbone = backbone or choose_backbone(recipe)
@@ -48,7 +48,6 @@ def write_model_folder(
         note = {"base_sha256": backbone.base_sha256} if backbone.base_sha256 else {}
         sha256 = write_tensors(partial, tensors, note)
         size_bytes = partial.stat().st_size
-    calibrated = {scheme: values for scheme, values in confidence.items() if values}
     used = f"epoch {best_epoch}, the best on held-out images" if best_epoch else "the last epoch"
     card = ModelCard(
         id=checked_id(model_id),
@@ -78,7 +77,7 @@ def write_model_folder(
             "data": [f"{dataset_name(task)}: {len(task.cases)} images, read by {task.rater}" for task in tasks],
             "recipe": f"{json.dumps(recipe.as_dict())}; weights of {used}",
         },
-        confidence=calibrated or None,
+        confidence=None,
         weights=Weights(WEIGHTS_NAME, sha256, size_bytes, backbone.base_sha256),
     )
     with replacing(folder / CARD_NAME) as partial:

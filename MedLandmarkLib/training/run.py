@@ -10,10 +10,9 @@ from pathlib import Path
 import torch
 
 from ..models.folder import checked_id
-from ..scheme import load_scheme
 from .backbones import MEAN, STD, choose_backbone
-from .calibration import fit_confidence
-from .canvases import Canvases, lay_all
+from .calibrate_model import calibrate_model
+from .canvases import lay_all
 from .devices import launched_fabric
 from .files import replacing
 from .fitting import Fitting
@@ -71,20 +70,13 @@ def train(
         with replacing(folder / "recipe.json") as partial:
             partial.write_text(json.dumps(recipe.as_dict(), indent=1), encoding="utf-8")
         write_model_folder(
-            folder / "model", trained, tasks, recipe, model_id=model_id, confidence=_confidence(fitting),
-            backbone=backbone, best_epoch=fitting.best["epoch"],
+            folder / "model", trained, tasks, recipe, model_id=model_id, backbone=backbone,
+            best_epoch=fitting.best["epoch"],
         )  # fmt: skip
+        notes = calibrate_model(
+            folder / "model", requests, holdout=recipe.holdout, seed=recipe.seed, rater=rater, progress=progress
+        )
+        if progress:
+            progress(1.0, " ".join(notes) or "done")
     fabric.barrier()
     return folder / "model"
-
-
-def _confidence(fitting: Fitting) -> dict[str, dict[str, float] | None]:
-    """By scheme, from the held-out images of all its datasets."""
-    of_scheme: dict[str, list[Canvases]] = {}
-    for held_out in fitting.validation:
-        of_scheme.setdefault(held_out.task.scheme_id, []).append(held_out)
-    fitted = {}
-    for scheme_id, own in of_scheme.items():
-        errors, scores = (torch.cat(parts) for parts in zip(*map(fitting.radial_errors, own), strict=True))
-        fitted[scheme_id] = fit_confidence(errors, scores, load_scheme(scheme_id).tolerance)
-    return fitted

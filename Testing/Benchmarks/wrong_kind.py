@@ -23,10 +23,10 @@ from wrong_kinds import DATASETS, wrong_kind_pictures  # noqa: E402
 from MedLandmarkLib.dataset import Case, read_dataset  # noqa: E402
 from MedLandmarkLib.detection import LandmarkDetector  # noqa: E402
 from MedLandmarkLib.detection.confidence import Judgement  # noqa: E402
+from MedLandmarkLib.evaluation import expected_calibration_error, least_calibration_error  # noqa: E402
 from MedLandmarkLib.image import read_image  # noqa: E402
 from MedLandmarkLib.landmark import Status  # noqa: E402
 from MedLandmarkLib.models.store import load_model  # noqa: E402
-from MedLandmarkLib.training.calibration import expected_calibration_error, least_calibration_error  # noqa: E402
 from MedLandmarkLib.training.observations import errors_of  # noqa: E402
 from MedLandmarkLib.training.variation import varied_picture  # noqa: E402
 
