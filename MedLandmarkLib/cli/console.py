@@ -49,8 +49,11 @@ def complain_of(error: Exception, subject: object = None, verbose: bool = False)
     """One line for an error; one that nobody foresaw is named with its kind, and with --verbose shown in full."""
     if isinstance(error, MedLandmarkError):
         message = str(error)
-        # Many messages begin with the file themselves; it is said once.
-        complain(message.removeprefix(f"{subject}: ") if subject is not None else message, subject)
+        # Many messages begin with the file themselves; it is said once. A list of faults keeps its lines.
+        first, *others = (message.removeprefix(f"{subject}: ") if subject is not None else message).split("\n  ")
+        complain(first, subject)
+        for line in others:
+            print(f"  {_one_line(line)}", file=sys.stderr, flush=True)
     elif isinstance(error, OSError):
         place = f"{shown(error.filename)}: " if error.filename else ""
         complain(f"{place}{error.strerror or error}", subject)
