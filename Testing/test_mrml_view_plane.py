@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,14 @@ pytest.importorskip("slicer", reason="slicer-core is not installed (pip install 
 import slicer
 from scenes import SceneHost, a_rotation, add_transform, add_volume
 
+from MedLandmarkLib.landmark import Landmark, LandmarkSet, Status
+from MedLandmarkLib.mrml import Provenance, create_result, image_from_volume, restore_result
 from MedLandmarkLib.mrml.calibration import ijk_to_ras
 from MedLandmarkLib.mrml.view_plane import cut_in_view, stored_slice_in_view
+from MedLandmarkLib.plane import plane_setting
+from MedLandmarkLib.scheme import load_scheme
+
+HEAD = load_scheme("head-19")
 
 
 @pytest.fixture
@@ -99,3 +107,32 @@ def test_a_view_beside_the_volume_shows_nothing_of_it(a_view) -> None:
     matrix[:3, 3] = 900.0, 0.0, 0.0
     look(node, matrix)
     assert cut_in_view(node, volume) is None
+
+
+def test_points_found_in_a_view_say_in_which_plane(a_view) -> None:
+    scene, node = a_view
+    volume = add_volume(scene, (40, 60, 50), (0.5, 0.5, 2.0))
+    turned = a_rotation()
+    turned[:3, 3] = (ijk_to_ras(volume) @ [25, 30, 20, 1])[:3]
+    look(node, turned)
+    plane = cut_in_view(node, volume)
+    ijk = plane_setting(image_from_volume(volume), plane)
+    middle = (plane.size_wh[0] / 2, plane.size_wh[1] / 2)
+    place = (np.linalg.inv(ijk_to_ras(volume)) @ [*plane.ras_from_plane(middle), 1.0])[:3]
+    landmarks = LandmarkSet(
+        HEAD.id, tuple(Landmark(name, ijk=tuple(place), status=Status.PREDICTED) for name in HEAD.names)
+    )
+    result = create_result(scene, volume, landmarks, HEAD, provenance=Provenance("lite", settings={"plane": ijk}))
+    tilt = np.degrees(np.arccos(abs(turned[2, 2])))
+    for number in (0, 5):
+        text = result.GetNthControlPointDescription(number)
+        assert re.search(
+            rf"Found on a cut through slices \d+ to \d+, tilted by {tilt:.0f}° against them\. predicted\.", text
+        )
+    result.SetNthControlPointPosition(0, 1.0, 2.0, 3.0)
+    restore_result(scene, result)
+    assert "cut" not in result.GetNthControlPointDescription(0)  # placed by hand, wherever that is
+    assert "cut" in result.GetNthControlPointDescription(1)
+
+    of_slice = create_result(scene, volume, landmarks, HEAD, provenance=Provenance("lite", settings={"slice": 7}))
+    assert "Found on slice 7. predicted." in of_slice.GetNthControlPointDescription(3)

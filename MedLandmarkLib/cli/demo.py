@@ -9,18 +9,20 @@ import typer
 
 from ..errors import ImageError
 from . import options
+from .clip import clip_line, detect_clip_with_bar, value_table
 from .console import complain, out, plain_errors, shown
-from .detect import detect_with_bar, open_detector
+from .detect import open_detector
 from .progress import counting_bar
-from .tables import landmark_table, measurement_table
+from .tables import landmark_table
 
 DEMO_FILE = "examples_ybr_color.dcm"
 DEMO_SCHEME = "a4c-4"
 
-HELP = """Detect landmarks in a real echocardiogram, with nothing to download.
+HELP = """Follow landmarks through a real echocardiogram, with nothing to download.
 
-The image is an apical four-chamber cine that ships with pydicom. All files of 'medlandmark detect --figure' are
-written, and the lesson that it holds about calibration is told.
+The clip is an apical four-chamber cine of 30 frames that ships with pydicom. All files of 'medlandmark detect --frame
+all --figure --overlay gif' are written, and the first frame as a picture; the lesson that it holds about calibration is
+told.
 """
 
 
@@ -28,30 +30,31 @@ def demo_command(
     output: Annotated[Path, typer.Option("--output", "-o", file_okay=False, help="Folder for the results.")] = Path(
         "medlandmark-demo"
     ),
-    frame: options.FrameOption = "0",
     verbose: options.VerboseOption = False,
 ) -> None:
     """The command; HELP is what the user reads."""
-    frames = options.frames(frame)
     with plain_errors(verbose):
-        from ..export import write_outputs
-        from ..image import read_image
+        from ..export import write_figure
+        from ..export.clip_outputs import write_clip_outputs
+        from ..image.clip_reading import read_clip
 
         path = demo_image()
-        image = read_image(path)
+        clip = read_clip(path)
         with counting_bar() as bar:
             detector = open_detector(DEMO_SCHEME, None)
-            detection = detect_with_bar(detector, image, frames, None, bar)
+            detection = detect_clip_with_bar(detector, clip, bar)
             output.mkdir(parents=True, exist_ok=True)
-            written = write_outputs(detection, output, path.stem, with_figure=True)
+            written = write_clip_outputs(detection, output, path.stem, with_figure=True, overlay="gif")
+            written.append(output / f"{path.stem}.png")
+            write_figure(detection.of_frame(0), written[-1])
         console, result = out(), detection.frames[0]
-        print(f"Image: {shown(path)}")
-        size = "{} x {} px".format(*image.size)
-        print(f"{image.modality} cine, {image.frame_count} frames of {size}; model {detection.model.id}")
+        print(f"Clip: {shown(path)}")
+        size = "{} x {} px".format(*clip.size_wh)
+        print(f"{clip.modality} cine of {size}; model {detection.model.id}; {clip_line(detection)}")
         console.print(landmark_table(result.landmarks))
-        console.print(measurement_table(result.measurements))
-        if image.calibration.kind == "none":
-            print(f"Why px and not mm: {image.calibration.source}")
+        console.print(value_table(detection.measurement))
+        if clip.calibration.kind == "none":
+            print(f"Why px and not mm: {clip.calibration.source}")
         print("Results:")
         for target in written:
             print(f"  {shown(target)}")

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import ImageError, ModelError, SchemeError
 from . import options
+from .clip import detect_clip_with_bar, open_clip, report_clip
 from .console import NOTHING_DONE, SOME_FAILED, complain, complain_of, out, plain_errors, shown
 from .inputs import gather_images, output_stems
 from .model_choice import choose_model
@@ -25,9 +26,13 @@ HELP = """Find landmarks in images and write them to files.
 For each image: STEM.mrk.json (opens in 3D Slicer), STEM.csv, STEM.landmarks.json (for programs), and STEM.png with
 --figure. An image that cannot be read is named on stderr and the others are done all the same.
 
+With --frame all, a clip (multi-frame DICOM, AVI, MP4, NRRD sequence) is followed through time where the scheme measures
+beats (a4c-4, plax-4): also STEM.summary.json and STEM.curves.csv, STEM.curves.png with --figure, and a moving picture
+with --overlay.
+
     medlandmark detect ceph.png --scheme head-19 --spacing 0.1 --figure --output results
 
-    medlandmark detect study/ --scheme a4c-4 --frame all --output results
+    medlandmark detect loop.dcm --scheme a4c-4 --frame all --figure --overlay gif --output results
 """
 
 
@@ -54,6 +59,7 @@ def detect_command(
         int | None, typer.Option("--slice", min=0, help="Of a volume: the stored slice, from 0.", show_default=False)
     ] = None,
     figure: options.FigureOption = False,
+    overlay: options.OverlayOption = None,
     quiet: options.QuietOption = False,
     verbose: options.VerboseOption = False,
 ) -> None:
@@ -63,6 +69,7 @@ def detect_command(
         raise typer.BadParameter("--spacing and --ruler both calibrate: give one of them")
     with plain_errors(verbose):
         from ..export import output_paths, write_outputs
+        from ..export.clip_outputs import clip_output_paths, write_clip_outputs
         from ..image import read_image
 
         images, remarks = gather_images(inputs)
@@ -72,13 +79,21 @@ def detect_command(
             complain("there is no image to work on")
             raise typer.Exit(NOTHING_DONE)
         stems = output_stems(images)
-        refuse_to_overwrite(images, [path for stem in stems.values() for path in output_paths(output, stem, figure)])
+        outputs = [path for stem in stems.values() for path in output_paths(output, stem, figure)]
+        outputs += [path for stem in stems.values() for path in clip_output_paths(output, stem, figure, overlay, True)]
+        refuse_to_overwrite(images, outputs)
         detector = open_detector(scheme, model, device, precision.value, flip)
         output.mkdir(parents=True, exist_ok=True)
         failures = 0
         with counting_bar() as bar:
             for path in bar.track(images, description="Detecting"):
                 try:
+                    clip = open_clip(path, frames, detector.scheme, spacing_mm, ruler_line)
+                    if clip is not None:
+                        followed = detect_clip_with_bar(detector, clip, bar)
+                        written = write_clip_outputs(followed, output, stems[path], figure, overlay)
+                        report_clip(followed, path, written, quiet, is_single=len(images) == 1)
+                        continue
                     image = read_image(path, spacing_mm=spacing_mm, ruler=ruler_line)
                     detection = detect_with_bar(detector, image, frames, slice_index, bar)
                     written = write_outputs(detection, output, stems[path], figure)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 EXTENSIONS = (
     ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom", ".ima", ".nrrd", ".nhdr", ".nii.gz", ".nii",
-    ".mha", ".mhd",
+    ".mha", ".mhd", ".avi", ".mp4",
 )  # fmt: skip
 
 _DICOM_PREAMBLE = 128

@@ -23,6 +23,12 @@ def _device(text: str) -> str:
     return text
 
 
+def _overlay(text: str | None) -> str | None:
+    if text not in (None, "gif", "mp4"):
+        raise typer.BadParameter(f"'{text}' is not an overlay: gif or mp4")
+    return text
+
+
 def spacing_mm(text: str | None) -> tuple[float, float] | None:
     """ "0.1" or "0.1,0.12" (between columns, between rows) as (x, y) in mm."""
     if text is None:
@@ -89,6 +95,10 @@ OutputOption = Annotated[
 ]
 FrameOption = Annotated[str, typer.Option("--frame", help="Of a cine: a number from 0, several (0,4,8), or 'all'.")]
 FigureOption = Annotated[bool, typer.Option("--figure", help="Also draw the landmarks on the image: STEM.png.")]
+OverlayOption = Annotated[
+    str | None,
+    typer.Option(metavar="gif|mp4", callback=_overlay, help="Of a clip: also a moving picture.", show_default=False),
+]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an unexpected error.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

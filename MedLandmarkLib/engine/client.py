@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
 from .client_jobs import ClientJob, FileWritten, TemporaryFiles
+from .clip_exchange import clip_fields, write_pictures
 from .detect_request import DetectRequest
 from .image_exchange import image_fields, require_sendable, write_pixels
 from .link import Lost, WorkerLink
@@ -22,6 +23,7 @@ from .signal import Signal
 
 if TYPE_CHECKING:
     from ..image import Image
+    from ..image.clip import Clip
     from ..plane import Plane
 
 POLL_INTERVAL_MS = 30  # a good interval for the timer that calls poll()
@@ -109,13 +111,19 @@ class EngineClient:
             path = os.path.abspath(os.path.expanduser(image))  # the worker works in another folder
             return self.request("detect", DetectRequest(path, scheme, **settings).to_fields())
         require_sendable(image)
-        job = ClientJob(self._next_id(), "detect", is_ready=False)
-        try:
-            job.file = self._files.path_for(job.id)
-        except OSError as error:
-            raise EngineError(f"There is no place for temporary files: {error}.") from error
+        job = self._files.job(self._next_id(), "detect")
         job.fields = DetectRequest(image_fields(image, job.file), scheme, **settings).to_fields()
         self._files.write(job, partial(write_pixels, image.pixels))
+        return self._add(job)
+
+    def detect_clip(self, clip: Clip, scheme: str, model: str = "lite", *, device: str = "auto") -> int:
+        """Ask for the landmarks of a clip; the number of the job. The result is that of `clip_document`.
+
+        The pictures go to the worker by a temporary file: leave what they lie in alone until the job is over.
+        """
+        job = self._files.job(self._next_id(), "detect_clip")
+        job.fields = DetectRequest(clip_fields(clip, job.file), scheme, model, device, frames="all").to_fields()
+        self._files.write(job, partial(write_pictures, clip))
         return self._add(job)
 
     def request(self, kind: str, fields: Mapping[str, Any] | None = None) -> int:

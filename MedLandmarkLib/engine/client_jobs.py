@@ -10,6 +10,8 @@ from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ..errors import EngineError
+
 
 @dataclass(eq=False)
 class ClientJob:
@@ -47,6 +49,13 @@ class TemporaryFiles:
         self._inbox = inbox
         self._folder: TemporaryDirectory | None = None
         self._to_remove: list[Path] = []
+
+    def job(self, number: int, kind: str) -> ClientJob:
+        """A job whose file is still to be written. Raises EngineError where there is no place for temporary files."""
+        try:
+            return ClientJob(number, kind, file=self.path_for(number), is_ready=False)
+        except OSError as error:
+            raise EngineError(f"There is no place for temporary files: {error}.") from error
 
     def path_for(self, job: int) -> Path:
         """Where the file of a job is to be. Raises OSError where there is no place for temporary files."""

@@ -51,7 +51,7 @@ def write_figure(detection: Detection, path: Path | str, frame: int | None = Non
     Doubtful landmarks are drawn as hollow orange rings with a question mark; missing ones are only listed. A scale bar
     is drawn where the image is calibrated. Raises MedLandmarkError without matplotlib or without that frame; OSError.
     """
-    figure_class, canvas_class = _matplotlib()
+    figure_class, canvas_class = matplotlib_classes()
     result = _result(detection, frame)
     listed = [*_legend_lines(result), *_measurement_lines(result)]
     image, drawn = as_drawn(detection.image, detection.settings, result)
@@ -73,7 +73,8 @@ def write_figure(detection: Detection, path: Path | str, frame: int | None = Non
         canvas_class(figure).print_png(str(temporary))
 
 
-def _matplotlib() -> tuple[Any, Any]:
+def matplotlib_classes() -> tuple[Any, Any]:
+    """Matplotlib's Figure and Agg canvas. Raises MedLandmarkError where it is not installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -28,7 +28,7 @@ from .image import Image
 from .limits import BOMB_BYTES, BOMB_RATIO, MAX_DECODED_BYTES
 
 # What a damaged header makes pydicom raise, besides its own errors.
-_DAMAGE = (
+DAMAGE = (
     InvalidDicomError,
     ValueError,
     TypeError,
@@ -53,7 +53,7 @@ def read_dicom(path: Path) -> Image:
         warnings.simplefilter("ignore")  # pydicom's remarks on values that do not follow the standard
         try:
             return _image(_dataset(path), path)
-        except (*_DAMAGE, OSError) as error:
+        except (*DAMAGE, OSError) as error:
             if getattr(error, "errno", None) is not None:  # the disk's fault, not the file's
                 raise
             reason = " ".join(str(error).split())[:200] or type(error).__name__

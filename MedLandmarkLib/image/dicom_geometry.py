@@ -61,19 +61,29 @@ def frame_layout(dataset: Dataset, frame_count: int, spacing_xy: tuple[float, fl
 
 
 def frame_times_s(dataset: Dataset, frame_count: int) -> tuple[float, ...] | None:
-    """Seconds since the first frame, from FrameTimeVector, FrameTime, or a rate; None where none is stated."""
+    """Seconds since the first frame; None where the header does not tell (see `frame_timing`)."""
+    return frame_timing(dataset, frame_count)[0]
+
+
+def frame_timing(dataset: Dataset, frame_count: int) -> tuple[tuple[float, ...] | None, str]:
+    """Seconds since the first frame, from FrameTimeVector, FrameTime, or a rate, and the attribute that says so.
+
+    None, with the reason, where none is stated.
+    """
     if frame_count < 2:
-        return None
+        return None, "there is one frame"
     steps_ms = numbers(dataset, "FrameTimeVector")
     if steps_ms is not None and len(steps_ms) == frame_count and all(step >= 0 for step in steps_ms):
         # the first entry is the time before the first frame: always 0 by the standard (PS3.3 C.7.6.5.1.2)
-        return tuple(float(time) for time in np.cumsum((0.0, *steps_ms[1:])) / 1000)
+        return tuple(float(time) for time in np.cumsum((0.0, *steps_ms[1:])) / 1000), "FrameTimeVector (0018,1065)"
     frame_time_ms = number(dataset, "FrameTime")
-    rates = [number(dataset, keyword) for keyword in ("CineRate", "RecommendedDisplayFrameRate")]
-    step_s = next((1 / rate for rate in rates if rate is not None and math.isfinite(rate) and rate > 0), None)
     if frame_time_ms is not None and math.isfinite(frame_time_ms) and frame_time_ms > 0:
-        step_s = frame_time_ms / 1000
-    return None if step_s is None else tuple(frame * step_s for frame in range(frame_count))
+        return tuple(frame * frame_time_ms / 1000 for frame in range(frame_count)), "FrameTime (0018,1063)"
+    for keyword, tag in (("CineRate", "(0018,0040)"), ("RecommendedDisplayFrameRate", "(0008,2144)")):
+        rate = number(dataset, keyword)
+        if rate is not None and math.isfinite(rate) and rate > 0:
+            return tuple(frame / rate for frame in range(frame_count)), f"{keyword} {tag}"
+    return None, "the DICOM header states no frame time"
 
 
 def _in_plane_axes(dataset: Dataset, frame: int) -> np.ndarray | None:

@@ -30,9 +30,9 @@ _NOT_SPATIAL = ("list", "vector", "point", "normal", "color", "complex", "quater
 
 def read_nrrd(path: Path) -> Image:
     """NRRD, attached or with one data file beside its header. Raises ImageError."""
-    fields = _header_lines(path, r"^([^:#=]+):\s(.*)$", end=b"\n\n")
+    fields = header_lines(path, r"^([^:#=]+):\s(.*)$", end=b"\n\n")
     if data_file := fields.get("data file", fields.get("datafile")):
-        _check_data_file(path, data_file)
+        check_data_file(path, data_file)
     kinds = [kind.lower() for kind in fields.get("kinds", "").split()]
     spacings = fields.get("spacings", "").split()
     for axis, text in enumerate(spacings):
@@ -55,10 +55,10 @@ def read_nrrd(path: Path) -> Image:
 
 def read_metaimage(path: Path) -> Image:
     """MetaImage: .mha, or .mhd with one data file beside it. Raises ImageError."""
-    fields = _header_lines(path, r"^\s*(\w+)\s*=\s*(.*)$", end=b"ElementDataFile")
+    fields = header_lines(path, r"^\s*(\w+)\s*=\s*(.*)$", end=b"ElementDataFile")
     data_file = fields.get("elementdatafile", "")
     if data_file.strip().upper() != "LOCAL":
-        _check_data_file(path, data_file)
+        check_data_file(path, data_file)
     field = next((name for name in ("ElementSpacing", "ElementSize") if name.lower() in fields), None)
     for name in ("ElementSpacing", "ElementSize"):
         for text in fields.get(name.lower(), "").split():
@@ -144,7 +144,7 @@ def _image(
     )
 
 
-def _header_lines(path: Path, pattern: str, *, end: bytes) -> dict[str, str]:
+def header_lines(path: Path, pattern: str, *, end: bytes) -> dict[str, str]:
     """The `name: value` lines of a text header by lower-case name; the header ends where `end` does."""
     with open(path, "rb") as file:
         head = file.read(_MAX_HEADER_BYTES).replace(b"\r\n", b"\n")
@@ -156,7 +156,7 @@ def _header_lines(path: Path, pattern: str, *, end: bytes) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, value in re.findall(pattern, text, re.MULTILINE)}
 
 
-def _check_data_file(path: Path, name: str) -> None:
+def check_data_file(path: Path, name: str) -> None:
     """A header may name one data file in its own folder or below: never any file of the machine it is opened on."""
     words = name.split()
     if not words or words[0].upper() == "LIST" or "%" in name or "\0" in name:

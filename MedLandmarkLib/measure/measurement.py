@@ -119,7 +119,8 @@ def _judged(
     return Measurement(definition.name, value, unit, status, reason, definition.normal_range, verdict)
 
 
-def _point(point: PointDefinition, points: dict[str, np.ndarray]) -> np.ndarray:
+def point_of(point: PointDefinition, points: dict[str, np.ndarray]) -> np.ndarray:
+    """A landmark's place, or the middle of several, (3,)."""
     if len(point) == 1:
         return points[point[0]]
     return np.mean([points[name] for name in point], axis=0)
@@ -128,8 +129,8 @@ def _point(point: PointDefinition, points: dict[str, np.ndarray]) -> np.ndarray:
 def _operands(definition: MeasurementDefinition, points: dict[str, np.ndarray]) -> tuple[list, list[Segment]]:
     """The points and lines that a definition is made from, in its order."""
     return (
-        [_point(point, points) for point in definition.points],
-        [(_point(start, points), _point(end, points)) for start, end in definition.lines],
+        [point_of(point, points) for point in definition.points],
+        [(point_of(start, points), point_of(end, points)) for start, end in definition.lines],
     )
 
 
@@ -137,7 +138,7 @@ def _positive(definition: MeasurementDefinition, points: dict[str, np.ndarray]) 
     if definition.positive_direction is None:
         return None
     start, end = definition.positive_direction
-    return _point(start, points), _point(end, points)
+    return point_of(start, points), point_of(end, points)
 
 
 def _terms(definition: MeasurementDefinition, values: dict[str, float | None]) -> list[float]:
@@ -173,7 +174,7 @@ def _from_points_signed(function: Callable[..., float]) -> Callable[..., float]:
 
 def _point_to_line(definition: MeasurementDefinition, points: dict, values: dict) -> float:
     (point,), (line,) = _operands(definition, points)
-    side = _point(definition.positive_side, points) if definition.positive_side else None
+    side = point_of(definition.positive_side, points) if definition.positive_side else None
     return geometry.point_to_line(point, line, side)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from .actions import next_to_review
 from .calibration import volume_calibration
+from .clip_review import ClipReview, open_review
 from .commands import CommandStack, LandmarksChanged, ResultCreated, clear_on_close
 from .edits import EditObserver
 from .lines import Drawings
@@ -34,9 +35,12 @@ from .results import (
     results_of,
 )
 from .review import Review
+from .sequences import add_clip, clip_from_volume, frames_of
+from .tracks import create_clip_result, is_clip_result, track_of
 from .volume import check_volume, image_from_volume
 
 __all__ = [
+    "ClipReview",
     "CommandStack",
     "Drawings",
     "EditObserver",
@@ -45,6 +49,7 @@ __all__ = [
     "Provenance",
     "ResultCreated",
     "Review",
+    "add_clip",
     "adopt_markups",
     "calibrate",
     "calibrate_by_header",
@@ -52,12 +57,17 @@ __all__ = [
     "calibrate_by_spacing",
     "check_volume",
     "clear_on_close",
+    "clip_from_volume",
+    "create_clip_result",
     "create_result",
     "find_result",
+    "frames_of",
     "image_from_volume",
+    "is_clip_result",
     "is_result",
     "keep_on_pixels",
     "next_to_review",
+    "open_review",
     "prediction_of",
     "provenance_of",
     "read_landmarks",
@@ -66,6 +76,7 @@ __all__ = [
     "results",
     "results_of",
     "scheme_of",
+    "track_of",
     "volume_calibration",
     "volume_of",
     "write_landmarks",

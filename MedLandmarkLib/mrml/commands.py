@@ -81,7 +81,7 @@ class LandmarksChanged:
         return replace(later, before=self.before) if is_one_drag else None
 
     def _write(self, landmarks: LandmarkSet) -> None:
-        node = _existing(self.scene, self.result_id)
+        node = existing_result(self.scene, self.result_id)
         # The image may have been calibrated since; the pixels are what counts.
         write_landmarks(node, in_current_space(node, landmarks), scheme_of(node))
 
@@ -95,7 +95,7 @@ class ResultCreated:
 
     def undo(self) -> None:
         """Take the result out, with whatever belongs to it by now; it is kept to be put back as it was."""
-        self._removed = remove_result(self.scene, _existing(self.scene, self.result_id))
+        self._removed = remove_result(self.scene, existing_result(self.scene, self.result_id))
 
     def redo(self) -> None:
         put_back(self.scene, self._removed)
@@ -184,7 +184,8 @@ def clear_on_close(stack: CommandStack, scene: Any) -> Observations:
     return observations
 
 
-def _existing(scene: Any, result_id: str) -> Any:
+def existing_result(scene: Any, result_id: str) -> Any:
+    """The result with that id. Raises CommandGone where it was deleted."""
     node = find_result(scene, result_id)
     if node is None:
         raise CommandGone("its result was deleted.")

@@ -22,6 +22,7 @@ from .nodes import VOLUME_ROLE, local_from_world, one_modification, world_from_l
 from .records import keep, kept, matrix_from_record, set_record
 
 LANDMARKS_KEY = "MedLandmark.Landmarks"
+PLANE_KEY = "MedLandmark.Plane"  # of a node: the plane of a volume in which its landmarks were found, in words
 CONFIDENCE = "confidence"  # the name of the measurement that holds one number per point
 NO_CONFIDENCE = -1.0  # in its place where the model gives none
 PIXELS_NOTE = "Not calibrated: coordinates are pixels, not mm."  # as in the files that the command line writes
@@ -58,6 +59,7 @@ def write_landmarks(node: Any, landmarks: LandmarkSet, scheme: Scheme) -> None:
     in_mm = any(landmark.ras is not None for landmark in landmarks)
     volume = volume_of(node)
     volume_id = volume.GetID() if volume is not None else ""
+    plane = node.GetAttribute(PLANE_KEY) or ""
     with one_modification(node):
         if not count:
             for landmark in landmarks:
@@ -65,7 +67,7 @@ def write_landmarks(node: Any, landmarks: LandmarkSet, scheme: Scheme) -> None:
             node.SetFixedNumberOfControlPoints(True)
         for number, (landmark, place) in enumerate(zip(landmarks, places, strict=True)):
             _write_point(node, number, landmark, place)
-            description = _description(scheme.landmarks[number].definition, landmark, in_mm)
+            description = _description(scheme.landmarks[number].definition, landmark, in_mm, plane)
             _set_if_new(node, "NthControlPointDescription", number, description)
             _set_if_new(node, "NthControlPointAssociatedNodeID", number, volume_id)
         _write_confidence(node, landmarks)
@@ -164,9 +166,11 @@ def _set_if_new(node: Any, what: str, number: int, value: Any) -> None:
         getattr(node, f"Set{what}")(number, value)
 
 
-def _description(definition: str, landmark: Landmark, in_mm: bool) -> str:
+def _description(definition: str, landmark: Landmark, in_mm: bool, plane: str) -> str:
+    """Definition, plane, status and unit. A point that a person placed may lie outside the plane of the others."""
     status = landmark.status.value + (f": {landmark.reason}" if landmark.reason else "")
-    sentences = [definition, status, "" if in_mm else PIXELS_NOTE]
+    plane = "" if landmark.status in (Status.EDITED, Status.UNDEFINED) else plane.capitalize()
+    sentences = [definition, plane, status, "" if in_mm else PIXELS_NOTE]
     return " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
 
 

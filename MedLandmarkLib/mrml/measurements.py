@@ -15,6 +15,7 @@ from .hierarchy import place_belonging
 from .nodes import RESULT_ROLE, nodes_with_role, one_modification
 
 TABLE_CLASS = "vtkMRMLTableNode"
+KIND_KEY = "MedLandmark.Table"  # of the tables of a clip: which of them it is
 COLUMNS = ("Measurement", "Value", "Unit", "Normal range", "Verdict", "Status", "Remark")
 _VALUE = COLUMNS.index("Value")
 
@@ -27,7 +28,8 @@ class MeasurementTable:
     """
 
     def __init__(self, scene: Any, result: Any) -> None:
-        found = nodes_with_role(scene, TABLE_CLASS, RESULT_ROLE, result)
+        tables = nodes_with_role(scene, TABLE_CLASS, RESULT_ROLE, result)
+        found = [node for node in tables if not node.GetAttribute(KIND_KEY)]
         self.node = found[0] if found else self._create(scene, result)
         if self.node.GetNumberOfColumns() != len(COLUMNS):
             self._make_columns()

@@ -8,11 +8,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import __version__
 from ..errors import MedLandmarkError, SchemeError
 from ..landmark import LandmarkSet
+from ..plane import PLANE_SETTING
 from ..scheme import Scheme, load_scheme
 from ..scheme.reading import scheme_from_json
+from .calibration import ijk_to_ras
+from .markups import PLANE_KEY, volume_of
 from .records import keep, kept, set_from_record, set_record
 
 ORIGIN_KEY = "MedLandmark.Origin"
@@ -80,12 +85,37 @@ def scheme_of(node: Any) -> Scheme:
 
 
 def show_origin(node: Any) -> None:
-    """Attributes for people who look at the node in the Data module; nothing reads them back."""
+    """Attributes for people who look at the node in the Data module, and the plane for the points' descriptions."""
     origin = _origin(node)
     provenance = origin.get("provenance") or {}
     node.SetAttribute("MedLandmark.Scheme", f"{origin.get('scheme')} {origin.get('scheme_version')}")
     model = f"{provenance.get('model_id', '')} {provenance.get('model_version', '')}".strip()
     node.SetAttribute("MedLandmark.Model", model or "none")
+    node.SetAttribute(PLANE_KEY, plane_text(provenance.get("settings") or {}, volume_of(node)) or None)
+
+
+def plane_text(settings: Mapping[str, Any], volume: Any | None) -> str:
+    """Which plane of a volume the landmarks were found in, by the settings of the detection; empty for a whole image.
+
+    Raises MedLandmarkError where the settings are damaged.
+    """
+    if settings.get("slice") is not None:
+        return f"found on slice {settings['slice']}"
+    plane = settings.get(PLANE_SETTING)
+    if plane is None:
+        return ""
+    try:
+        matrix, (columns, rows) = np.array(plane["plane_to_ijk"], float).reshape(4, 4), plane["size_wh"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise MedLandmarkError(f"The plane among the settings of a result is damaged ({error!r}).") from error
+    corners = matrix @ np.array([(x, y, 0.0, 1.0) for x in (0, columns - 1) for y in (0, rows - 1)]).T
+    text = f"found on a cut through slices {corners[2].min():.0f} to {corners[2].max():.0f}"
+    if volume is None:
+        return text
+    axes = ijk_to_ras(volume)[:3, :3]
+    normal, between = np.cross(*(axes @ matrix[:3, :2]).T), np.cross(axes[:, 0], axes[:, 1])
+    cosine = abs(normal @ between) / (np.linalg.norm(normal) * np.linalg.norm(between))
+    return f"{text}, tilted by {np.degrees(np.arccos(min(cosine, 1.0))):.0f}° against them"
 
 
 def _origin(node: Any) -> dict[str, Any]:

@@ -11,7 +11,10 @@ from ..image import Calibration
 from ..image.limits import check_spacing
 from .calibration import HeaderLookup, ijk_to_ras, keep_calibration, stated_calibration
 from .markups import DEFINED
+from .nodes import one_modification
 from .results import keep_on_pixels, results_of
+from .sequences import calibrate_frames
+from .tracks import keep_track_on_pixels
 from .volume import image_from_volume
 
 _SAME_SLICE = 0.5  # how far apart, in slices, the ends of a ruler may lie
@@ -27,9 +30,12 @@ def calibrate(scene: Any, volume: Any, calibration: Calibration) -> None:
         keep_on_pixels(
             result
         )  # first takes note of points moved while nobody watched: they were placed on this spacing
-    keep_calibration(volume, calibration)
+    with one_modification(volume):  # a browser that hears of it first would show the frame as it was
+        keep_calibration(volume, calibration)
+        calibrate_frames(scene, volume, calibration)
     for result in on_it:
         keep_on_pixels(result)
+        keep_track_on_pixels(scene, result)
 
 
 def calibrate_by_header(scene: Any, volume: Any, header_of: HeaderLookup) -> Calibration:

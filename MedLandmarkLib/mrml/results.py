@@ -36,9 +36,18 @@ from .nodes import (
 from .origin import Provenance, has_origin, keep_origin, kept_result_id, scheme_of, show_origin
 from .reading import in_current_space, read_foreign_landmarks, read_landmarks
 from .records import kept
+from .sequences import enter_browser, leave_browser
 
 RESULT_KEY = "MedLandmark.Result"  # an id that tells a result from its copies
 FIDUCIAL_CLASS = "vtkMRMLMarkupsFiducialNode"
+# What may belong to a result; what others refer to comes later, so that it is put back first.
+BELONGINGS = (
+    "vtkMRMLPlotChartNode",
+    "vtkMRMLPlotSeriesNode",
+    "vtkMRMLModelNode",
+    "vtkMRMLTableNode",
+    "vtkMRMLSequenceNode",
+)
 # Per cent of the view. A landmark is a place, and Slicer's default ball (3) hides the anatomy that it marks.
 GLYPH_SCALE, TEXT_SCALE = 1.5, 2.0
 
@@ -69,8 +78,8 @@ def create_result(
             if volume is not None:
                 node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
                 node.SetNodeReferenceID(VOLUME_ROLE, volume.GetID())
-            write_landmarks(node, landmarks, scheme)
             keep_origin(node, scheme, provenance or Provenance(), landmarks, result_id)
+            write_landmarks(node, landmarks, scheme)
             node.SetAttribute(RESULT_KEY, result_id)
     except MedLandmarkError:
         _remove_node(scene, node)
@@ -114,8 +123,8 @@ def restore_result(scene: Any, node: Any) -> LandmarkSet:
     landmarks = read_landmarks(node)
     with one_modification(node):
         node.SetAttribute(RESULT_KEY, uuid.uuid4().hex if not result_id or result_id in taken else result_id)
-        write_landmarks(node, landmarks, scheme_of(node))
         show_origin(node)
+        write_landmarks(node, landmarks, scheme_of(node))
     return landmarks
 
 
@@ -155,11 +164,8 @@ def remove_result(scene: Any, node: Any) -> list[Any]:
 
     Returns the nodes, for `put_back`.
     """
-    belongings = [
-        other
-        for class_name in ("vtkMRMLModelNode", "vtkMRMLTableNode")
-        for other in nodes_with_role(scene, class_name, RESULT_ROLE, node)
-    ]
+    belongings = [other for class_name in BELONGINGS for other in nodes_with_role(scene, class_name, RESULT_ROLE, node)]
+    leave_browser(scene, node)
     folders = own_folders(scene, [*belongings, node])
     removed = []
     for other in [*belongings, node]:
@@ -178,6 +184,7 @@ def put_back(scene: Any, nodes: list[Any]) -> None:
     for node in nodes:
         if node.GetNodeReferenceID(RESULT_ROLE) == result.GetID():
             place_belonging(scene, node, result)
+    enter_browser(scene, result)
 
 
 def _remove_node(scene: Any, node: Any) -> list[Any]:
@@ -185,7 +192,8 @@ def _remove_node(scene: Any, node: Any) -> list[Any]:
     helpers = []
     if node.IsA("vtkMRMLDisplayableNode"):
         helpers += [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
-    helpers += [node.GetNthStorageNode(number) for number in range(node.GetNumberOfStorageNodes())]
+    if node.IsA("vtkMRMLStorableNode"):
+        helpers += [node.GetNthStorageNode(number) for number in range(node.GetNumberOfStorageNodes())]
     helpers = [helper for helper in helpers if helper is not None]
     remove_item(scene, node)
     scene.RemoveNode(node)

@@ -36,7 +36,7 @@ def image_from_volume(volume: Any, *, header_of: HeaderLookup | None = None, gre
     """
     if grey not in GREY_RULES:
         raise ValueError(f"grey is {grey!r}; known are {', '.join(GREY_RULES)}.")
-    pixels, warnings = _pixels(volume)
+    pixels, warnings = volume_pixels(volume)
     header = first_header(volume, header_of)
     storage = volume.GetStorageNode()
     file_name = (storage.GetFileName() if storage else None) or ""
@@ -47,7 +47,7 @@ def image_from_volume(volume: Any, *, header_of: HeaderLookup | None = None, gre
         path=Path(file_name) if file_name else None,
         modality=str(header.get("Modality") or "") if header is not None else "",
         warnings=warnings,
-        display=_display(volume, pixels, grey),
+        display=display_of(volume, pixels, grey),
     )
 
 
@@ -76,7 +76,8 @@ def check_volume(volume: Any) -> None:
         raise ImageError(f"Volume '{name}': {error}") from error
 
 
-def _pixels(volume: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+def volume_pixels(volume: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(1, slices, rows, columns, channels) of the node's own memory, read-only, and warnings. Raises ImageError."""
     check_volume(volume)
     data = volume.GetImageData()
     columns, rows, slices = data.GetDimensions()
@@ -97,7 +98,8 @@ def _pixels(volume: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     return values, warnings
 
 
-def _display(volume: Any, pixels: np.ndarray, grey: str) -> Display:
+def display_of(volume: Any, pixels: np.ndarray, grey: str) -> Display:
+    """How values (..., channels) of a volume become a picture, by one of GREY_RULES."""
     if pixels.shape[-1] == 3:
         return Display(HighByte(0 if pixels.dtype == np.uint8 else 8))
     node = volume.GetDisplayNode()

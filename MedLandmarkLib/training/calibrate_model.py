@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..dataset import read_dataset
+from ..dataset import read_dataset, with_names_of
 from ..detection.pipeline import LandmarkDetector
 from ..errors import ModelError
 from ..models.catalogue import ModelCard, read_card
 from ..models.folder import CARD_NAME, disk_errors_explained, write_json
 from ..models.loading import LoadedModel, load
 from ..models.tensors import write_tensors
+from ..scheme import load_scheme
 from .confidence_fit import Calibration, calibrate_scheme
 from .observations import ReadCase
 from .tasks import TaskRequest, split_by_subject
@@ -98,7 +99,7 @@ def _calibration(
     learned: list[ReadCase] = []
     held_out: list[ReadCase] = []
     for folder in folders:
-        dataset = read_dataset(folder)
+        dataset = with_names_of(read_dataset(folder), load_scheme(scheme_id))
         reader = dataset.reference_rater(rater if rater in dataset.raters else None)  # as the training chose it
         kept, unseen = split_by_subject(dataset.split("train"), holdout, seed)
         learned += [(case, reader) for case in kept]

@@ -84,7 +84,8 @@ def lay_all(
         if laid[-1] is None and not task.cases:
             reports.append(f"There is no case at all for {task.scheme_id}; give its split some.")
         elif laid[-1] is None:
-            first = f"{len(faults)} faults in the {len(task.cases)} cases for {task.scheme_id}, which cannot be used:"
+            count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+            first = f"{count} in the {len(task.cases)} cases for {task.scheme_id}, which cannot be used:"
             reports.append("\n  ".join([first, *faults]))
     if reports:
         raise DatasetError("\n  ".join(reports))

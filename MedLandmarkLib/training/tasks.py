@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Case, LandmarkDataset, read_dataset
+from ..dataset import Case, LandmarkDataset, read_dataset, with_names_of
 from ..errors import DatasetError
 from ..scheme import Scheme, load_scheme
 from .backbones import Backbone
@@ -45,7 +45,8 @@ def plan_tasks(requests: Sequence[TaskRequest], backbone: Backbone, rater: str |
     """
     tasks: list[Task] = []
     for request in requests:
-        dataset, scheme = read_dataset(request.folder), load_scheme(request.scheme_id)
+        scheme = load_scheme(request.scheme_id)
+        dataset = with_names_of(read_dataset(request.folder), scheme)
         _check_landmarks(dataset, scheme)
         cases = dataset.split("train")
         if not cases:

@@ -59,11 +59,14 @@ class DetectionLogic:
         sliceIndex: int | None = None,
         plane: Plane | None = None,
         sliceNode: Any | None = None,
+        clip: bool = False,
     ) -> None:
         """Begin a detection and return at once. Raises MedLandmarkError where the input cannot be used.
 
-        Of a volume: a stored slice, a plane that cuts through it, or whichever of both a slice view shows.
+        Of a volume: a stored slice, a plane that cuts through it, or whichever of both a slice view shows. Of a volume
+        sequence: the frame shown or, as a clip, all frames.
         """
+        from ..mrml.sequences import clip_from_volume
         from ..mrml.volume import image_from_volume
         from .picture_shown import pictureShown
 
@@ -73,21 +76,20 @@ class DetectionLogic:
         if self.isBusy:
             raise MedLandmarkError(_("A detection is under way; wait for it, or cancel it."))
         scheme = load_scheme(schemeId)
-        image = image_from_volume(volume, header_of=headerOf)
-        sliceCount = image.size[2]
-        if sliceIndex is None and plane is None and sliceCount > 1:
-            raise ImageError(
-                _("Volume '{name}' has {count} slices: choose a slice view whose slice is to be used.").format(
-                    name=volume.GetName(), count=sliceCount
-                )
-            )
-        logging.info(f"Detecting {scheme.id} with {modelId} in {volume.GetName()}")
         self._startedAt = time.monotonic()
-        self._request = {"volumeId": volume.GetID(), "volume": volume, "scheme": scheme}
-        self._job = self.engine.detect(
-            image, str(scheme.path) if scheme.path and not _isShipped(scheme) else scheme.id, modelId, device=device,
-            slice_index=sliceIndex, plane=plane,
-        )  # fmt: skip
+        request = {"volumeId": volume.GetID() if volume else "", "volume": volume, "scheme": scheme}
+        source = str(scheme.path) if scheme.path and not _isShipped(scheme) else scheme.id
+        if clip:
+            frames = clip_from_volume(self.scene, volume, header_of=headerOf)
+            self._request = {**request, "clip": True, "heartRate": frames.heart_rate_bpm}
+            self._job = self.engine.detect_clip(frames, source, modelId, device=device)
+        else:
+            image = image_from_volume(volume, header_of=headerOf)
+            if sliceIndex is None and plane is None:
+                _requireOneSlice(volume, image.size[2])
+            self._request = {**request, "clip": False}
+            self._job = self.engine.detect(image, source, modelId, device=device, slice_index=sliceIndex, plane=plane)
+        logging.info(f"Detecting {scheme.id} with {modelId} in {volume.GetName()}")
         self._timer.start()
 
     def cancel(self) -> None:
@@ -161,15 +163,19 @@ class DetectionLogic:
 
     def _placed(self, result: Mapping[str, Any]) -> Any:
         """The fiducial node of a result, in the scene. Raises MedLandmarkError."""
+        from ..engine.clip_exchange import track_of_document
         from ..export.landmarks_json import landmark_sets
+        from ..mrml import create_clip_result, create_result
         from ..mrml.origin import Provenance
-        from ..mrml.results import create_result
 
         scheme, volume = self._request["scheme"], self.scene.GetNodeByID(self._request["volumeId"])
         if volume is None or volume is not self._request["volume"]:
             raise ImageError(_("The image was removed from the scene during the detection, so its result was dropped."))
         model = result["model"]
         provenance = Provenance(model["id"], model["version"], model["sha256"], result["settings"])
+        if self._request["clip"]:
+            track, rate = track_of_document(result), self._request["heartRate"]
+            return create_clip_result(self.scene, volume, track, scheme, provenance=provenance, heart_rate_bpm=rate)
         return create_result(self.scene, volume, landmark_sets(result)[0], scheme, provenance=provenance)
 
     def _onFailed(self, job: int, message: str, details: str) -> None:
@@ -201,6 +207,15 @@ def headerOf(instanceUid: str) -> Any | None:
                 path=path, error=error
             )
         ) from error
+
+
+def _requireOneSlice(volume: Any, sliceCount: int) -> None:
+    if sliceCount > 1:
+        raise ImageError(
+            _("Volume '{name}' has {count} slices: choose a slice view whose slice is to be used.").format(
+                name=volume.GetName(), count=sliceCount
+            )
+        )
 
 
 def _isShipped(scheme: Scheme) -> bool:

@@ -13,6 +13,8 @@ from .detection_logic import headerOf
 from .explained import Explained
 from .picture_shown import pictureShown
 
+CLIP, FRAME = "clip", "frame"  # of a volume sequence: all frames, or the one that is shown
+
 
 class InputPanel:
     """Shows what is known of the image, and calibrates it by a ruler.
@@ -55,12 +57,13 @@ class InputPanel:
     def picture(self) -> dict[str, Any]:
         """Which picture of the image is used, as arguments of DetectionLogic.start. Raises MedLandmarkError.
 
-        An image of one slice is used whole. Of a volume it is the stored slice that the chosen view shows or, where the
-        view cuts across them, the cut, as far as it is in view.
+        An image of one slice is used whole; where it is a frame of a clip, all frames or this one. Of a volume it is
+        the stored slice that the chosen view shows or, where the view cuts across them, the cut, as far as it is in
+        view.
         """
-        if self.volume.GetImageData().GetDimensions()[2] == 1:
-            return {}
         name = self._ui.targetSelector.itemData(self._ui.targetSelector.currentIndex)
+        if self.volume.GetImageData().GetDimensions()[2] == 1:
+            return {"clip": True} if name == CLIP else {}
         widget = self._app.layoutManager().sliceWidget(name)
         return pictureShown(widget.mrmlSliceNode(), self.volume)
 
@@ -108,12 +111,17 @@ class InputPanel:
             self.changed.emit()
 
     def _fillTargets(self) -> None:
-        """The image, or one entry per slice view where there are several slices to choose from."""
+        """The image, all frames or one of a clip, or one entry per slice view of a volume with several slices."""
+        from ..mrml import frames_of
+
         box, volume = self._ui.targetSelector, self.volume
         isVolume = volume is not None and volume.GetImageData() is not None
         isVolume = isVolume and volume.GetImageData().GetDimensions()[2] > 1
+        count = frames_of(self._scene, volume)
         entries = [(_("The image"), "")]
-        if isVolume:
+        if count > 1:
+            entries = [(_("All {count} frames of the clip").format(count=count), CLIP), (_("The frame shown"), FRAME)]
+        elif isVolume:
             names = self._app.layoutManager().sliceViewNames()
             entries = [(_("The slice shown in the {view} view").format(view=name), name) for name in names]
         if [box.itemText(number) for number in range(box.count)] != [text for text, _name in entries]:
@@ -123,7 +131,9 @@ class InputPanel:
                 box.addItem(text, name)
             box.setCurrentIndex(max(0, box.findData(self._parameters.target if self._parameters else "")))
             box.blockSignals(wasBlocked)
-        self._target.allow("" if isVolume else _("Only a volume with several slices offers a choice."))
+        self._target.allow(
+            "" if len(entries) > 1 else _("Only a clip, or a volume with several slices, offers a choice.")
+        )
 
     def _calibrationText(self) -> str:
         from ..mrml.calibration import volume_calibration

@@ -7,11 +7,13 @@ from typing import Any
 import slicer
 import vtk
 
+from .clip_panel import ClipPanel
 from .detect_panel import DetectPanel
 from .detection_logic import DetectionLogic
 from .input_panel import InputPanel
 from .measurement_panel import MeasurementPanel
 from .model_panel import ModelPanel
+from .plot_views import PlotViews
 from .requirements import ensureInstalled, missingText
 from .result_panel import ResultPanel
 from .review_panel import ReviewPanel
@@ -34,6 +36,8 @@ class ModulePanel:
         )
         self.review = ReviewPanel(ui, scene, self._jump, self._place, self.detection.say)
         self.measurements = MeasurementPanel(ui, self.review)
+        self._plots = PlotViews(scene, app)
+        self.clip = ClipPanel(ui, self.review, self._plots.show, self.detection.say)
         self.results = ResultPanel(ui, scene, self.review, self._showTable)
         self.schemes.changed.connect(lambda: self.models.setScheme(self.schemes.scheme.id))
         self.inputs.calibrated.connect(self.detection.update)
@@ -77,6 +81,7 @@ class ModulePanel:
     def close(self) -> None:
         """Let go of the scene; for cleanup."""
         self.exit()
+        self._plots.close()
         self.setParameters(None)
 
     def sceneClosed(self) -> None:

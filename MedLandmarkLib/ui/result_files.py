@@ -51,21 +51,28 @@ class SceneResult:
 
 def sceneResult(review: Any, headerOf: Any) -> SceneResult:
     """The result under review, with its image. Raises MedLandmarkError where the image is gone."""
-    from ..mrml import image_from_volume, provenance_of, volume_of
+    from ..mrml import image_from_volume, provenance_of
+
+    provenance = provenance_of(review.node)
+    return SceneResult(
+        image=image_from_volume(imageOf(review), header_of=headerOf),
+        scheme=review.scheme,
+        model=ModelIdentity(provenance.model_id, provenance.model_version, provenance.model_sha256),
+        settings=dict(provenance.settings),
+        frames=(Frame(review.landmarks, tuple(review.measurements)),),
+    )
+
+
+def imageOf(review: Any) -> Any:
+    """The volume node of the result under review. Raises MedLandmarkError where it is gone."""
+    from ..mrml import volume_of
 
     volume = volume_of(review.node)
     if volume is None:
         raise MedLandmarkError(
             _("The image of '{name}' is not in the scene any more; load it again.").format(name=review.node.GetName())
         )
-    provenance = provenance_of(review.node)
-    return SceneResult(
-        image=image_from_volume(volume, header_of=headerOf),
-        scheme=review.scheme,
-        model=ModelIdentity(provenance.model_id, provenance.model_version, provenance.model_sha256),
-        settings=dict(provenance.settings),
-        frames=(Frame(review.landmarks, tuple(review.measurements)),),
-    )
+    return volume
 
 
 def writeResult(review: Any, folder: Path, headerOf: Any) -> list[Path]:

@@ -32,11 +32,14 @@ class ResultPanel:
 
     def export(self) -> list[Path]:
         """Write all files of the result; their paths, or none where it failed, and the panel says why."""
+        from ..mrml import ClipReview
+        from .clip_files import writeClip
         from .result_files import writeResult
 
         folder = Path(self._ui.exportFolderEdit.currentPath).expanduser()
         try:
-            paths = writeResult(self._reviewPanel.review, folder, headerOf)
+            review = self._reviewPanel.review
+            paths = (writeClip if isinstance(review, ClipReview) else writeResult)(review, folder, headerOf)
         except (MedLandmarkError, OSError) as error:
             self._ui.exportLabel.setText(_("Nothing was written: {reason}").format(reason=error))
             return []

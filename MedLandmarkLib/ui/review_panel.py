@@ -56,14 +56,14 @@ class ReviewPanel:
 
     def open(self, node: Any | None) -> None:
         """Review this result; a node that is none, or none at all, empties the table."""
-        from ..mrml import Review, is_result
+        from ..mrml import is_result, open_review
 
         if self.review is not None and self.review.node is node:
             return
         self.close()
         if node is not None and is_result(node):
             try:
-                self.review = Review(self._scene, node, self.stack, self._onChange)
+                self.review = open_review(self._scene, node, self.stack, self._onChange)
             except MedLandmarkError as error:
                 self._say(str(error))
         self._fill()

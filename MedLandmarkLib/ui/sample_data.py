@@ -1,4 +1,4 @@
-"""Sample data of the module: an image that can be had without a network, because a dependency ships it."""
+"""Sample data of the module: an image and a clip that can be had without a network, because a dependency ships them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 CATEGORY = "MedLandmark"
 ECHO = "MedLandmarkEcho"
+ECHO_CLIP = "MedLandmarkEchoClip"
 # pydicom ships this apical four-chamber view (30 frames) with its test files.
 _ECHO_FILE = "examples_ybr_color.dcm"
 
@@ -18,13 +19,14 @@ def registerSampleData(iconFolder: Path) -> None:
     import SampleData
 
     SampleData.SampleDataLogic.registerCustomSampleDataCategory(CATEGORY, title=_("MedLandmark"))
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category=CATEGORY,
-        sampleName=ECHO,
-        nodeNames=ECHO,
-        thumbnailFileName=str(iconFolder / "MedLandmark.png"),
-        customDownloader=loadEcho,
-    )
+    for name, load in ((ECHO, loadEcho), (ECHO_CLIP, loadEchoClip)):
+        SampleData.SampleDataLogic.registerCustomSampleDataSource(
+            category=CATEGORY,
+            sampleName=name,
+            nodeNames=name,
+            thumbnailFileName=str(iconFolder / "MedLandmark.png"),
+            customDownloader=load,
+        )
 
 
 def loadEcho(source: Any = None) -> list[Any]:
@@ -43,3 +45,16 @@ def loadEcho(source: Any = None) -> list[Any]:
     keep_calibration(node, image.calibration)
     slicer.util.setSliceViewerLayers(background=node, fit=True)
     return [node]
+
+
+def loadEchoClip(source: Any = None) -> list[Any]:
+    """All frames of the echocardiogram, as a volume sequence; the volume that shows its current frame."""
+    import slicer
+    from pydicom.data import get_testdata_file
+
+    from ..image.clip_reading import read_clip
+    from ..mrml import add_clip
+
+    volume = add_clip(slicer.mrmlScene, read_clip(get_testdata_file(_ECHO_FILE)), ECHO_CLIP)
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    return [volume]

@@ -16,6 +16,7 @@ from PySide6 import QtCore, QtWidgets
 from .scripted_module import FactoryModule
 from .views import ViewBoard
 
+_LAYOUT_WITH_PLOT = '<layout><item><view class="vtkMRMLPlotViewNode" singletontag="1"/></item></layout>'
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
@@ -128,6 +129,7 @@ class Application:
         self.scene.SetRootDirectory(self.temporaryPath)
         self._make_logics()
         self.views = ViewBoard(self._app_logic, self.scene)
+        self._play = self._player()
         self._io = IOManager(self.scene, self)
         self._modules = ModuleManager()
         self._override_cursors = 0
@@ -141,6 +143,9 @@ class Application:
         logic.SetMRMLScene(self.scene)
         logic.GetColorLogic().SetMRMLScene(self.scene)
         logic.GetColorLogic().AddDefaultColorNodes()
+        layout = self.scene.AddNode(slicer.vtkMRMLLayoutNode())
+        for number in (layout.SlicerLayoutConventionalPlotView, layout.SlicerLayoutFourUpPlotView):
+            layout.AddLayoutDescription(number, _LAYOUT_WITH_PLOT)
         logic.SetSliceLogics(vtk.vtkCollection())
         logic.SetViewLogics(vtk.vtkCollection())
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene, True)  # patient's right is screen left
@@ -150,6 +155,7 @@ class Application:
             "Sequences": slicer.vtkSlicerSequencesLogic(),
             "SubjectHierarchy": slicer.vtkSlicerSubjectHierarchyModuleLogic(),
             "Tables": slicer.vtkSlicerTablesLogic(),
+            "Plots": slicer.vtkSlicerPlotsLogic(),
         }
         remote = self._remote = slicer.vtkMRMLRemoteIOLogic()
         remote.SetMRMLScene(self.scene)
@@ -163,6 +169,14 @@ class Application:
             module_logic.SetMRMLScene(self.scene)
             module_logic.SetMRMLApplicationLogic(logic)
             logic.SetModuleLogic(name, module_logic)
+
+    def _player(self) -> QtCore.QTimer:
+        """What Slicer's Sequences module does all the time: browsers that play go to the frame that is due."""
+        timer = QtCore.QTimer()
+        timer.setInterval(20)
+        timer.timeout.connect(lambda: self.logics["Sequences"].UpdateAllProxyNodes())
+        timer.start()
+        return timer
 
     def testingEnabled(self) -> bool:
         return True

@@ -14,6 +14,7 @@ import vtk
 from PySide6 import QtCore
 
 from .offscreen import make_managers, make_window, picture_of, save_rgb
+from .plots import PlotView, PlotWidget
 
 _SIZE = (720, 720)
 _MANAGERS = (
@@ -111,18 +112,24 @@ class SliceWidget:
 
 
 class ViewBoard:
-    """`slicer.app.layoutManager()`: three slice views."""
+    """`slicer.app.layoutManager()`: three slice views and a plot view, always shown."""
+
+    plotViewCount = 1
 
     def __init__(self, app_logic: slicer.vtkSlicerApplicationLogic, scene: slicer.vtkMRMLScene) -> None:
         self._app_logic = app_logic
         self._views = {name: SliceView(name, app_logic, scene) for name in _ORIENTATIONS}
         self._SLICES = tuple(_ORIENTATIONS)
+        self.plot_view = PlotView(scene)
 
     def sliceViewNames(self) -> tuple[str, ...]:
         return self._SLICES
 
     def sliceWidget(self, name: str) -> SliceWidget | None:
         return SliceWidget(self._views[name]) if name in self._views else None
+
+    def plotWidget(self, number: int) -> PlotWidget | None:
+        return PlotWidget(self.plot_view) if number == 0 else None
 
     def mrmlSliceLogics(self) -> vtk.vtkCollection:
         return self._app_logic.GetSliceLogics()
