@@ -26,6 +26,7 @@ from ..scheme import Scheme, load_scheme
 from .confidence import Judgement
 from .confidence_files import read_confidence
 from .detector import Detector, PicturePeaks
+from .ends import order_of_ends
 from .result import Detection, FrameResult, ModelIdentity
 
 # Frames read, laid out and detected at a time: bounds the memory a long cine takes.
@@ -130,7 +131,7 @@ class LandmarkDetector:
             scheme_id=self.scheme.id,
             landmarks=tuple(
                 self._landmark(name, ijk[k], None if ras is None else ras[k], float(peaks.score[k]), judgements[k])
-                for k, name in enumerate(self.scheme.names)
+                for name, k in zip(self.scheme.names, order_of_ends(peaks.picture_xy, self.scheme), strict=True)
             ),
             frame=plane_picture.frame,
         )
