@@ -87,7 +87,7 @@ class DetectionLogic:
             image = image_from_volume(volume, header_of=headerOf)
             if sliceIndex is None and plane is None:
                 _requireOneSlice(volume, image.size[2])
-            self._request = {**request, "clip": False}
+            self._request = {**request, "clip": False, "name": _nameOfFrame(self.scene, volume, scheme)}
             self._job = self.engine.detect(image, source, modelId, device=device, slice_index=sliceIndex, plane=plane)
         logging.info(f"Detecting {scheme.id} with {modelId} in {volume.GetName()}")
         self._timer.start()
@@ -176,7 +176,8 @@ class DetectionLogic:
         if self._request["clip"]:
             track, rate = track_of_document(result), self._request["heartRate"]
             return create_clip_result(self.scene, volume, track, scheme, provenance=provenance, heart_rate_bpm=rate)
-        return create_result(self.scene, volume, landmark_sets(result)[0], scheme, provenance=provenance)
+        landmarks, name = landmark_sets(result)[0], self._request["name"]
+        return create_result(self.scene, volume, landmarks, scheme, provenance=provenance, name=name)
 
     def _onFailed(self, job: int, message: str, details: str) -> None:
         if job == self._job:
@@ -207,6 +208,19 @@ def headerOf(instanceUid: str) -> Any | None:
                 path=path, error=error
             )
         ) from error
+
+
+def _nameOfFrame(scene: Any, volume: Any, scheme: Scheme) -> str:
+    """What to call the landmarks of one frame of a clip, which hold for no other; empty where it is no clip."""
+    from ..mrml.sequences import browser_of, frames_of
+
+    if frames_of(scene, volume) < 2:
+        return ""
+    return scene.GenerateUniqueName(
+        _("{volume} {scheme} frame {frame}").format(
+            volume=volume.GetName(), scheme=scheme.id, frame=browser_of(scene, volume).GetSelectedItemNumber()
+        )
+    )
 
 
 def _requireOneSlice(volume: Any, sliceCount: int) -> None:
