@@ -20,7 +20,7 @@ from .memory import keep_freed_memory
 from .model_folder import write_model_folder
 from .recipe import Recipe
 from .tasks import TaskRequest, plan_tasks, split_by_subject
-from .volume_run import train_volumes, volume_request
+from .volume import train_volumes, volume_request
 
 Progress = Callable[[float, str], None]
 
