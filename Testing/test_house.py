@@ -179,7 +179,7 @@ def test_the_commands_of_the_readme_exist() -> None:
     from MedLandmarkLib.cli import app
 
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    called = re.findall(r"^(?:\$ )?(?:medlandmark|\./run) ([a-z]+)(?: ([a-z]+))?", readme, re.MULTILINE)
+    called = re.findall(r"^(?:\$ )?(?:medlandmark|\./run) ([a-z]+)(?: ([a-z-]+))?", readme, re.MULTILINE)
     assert {"demo", "test", "detect"} <= {name for name, _ in called}
     root = get_command(app)
     for name, sub in called:

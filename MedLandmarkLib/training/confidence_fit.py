@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..dataset import Case
 from ..detection.confidence_files import FEATURES, SHAPE
 from ..detection.gaussian import LowRankGaussian
 from ..detection.peak_features import peak_features
@@ -22,6 +23,7 @@ from ..detection.picture_check import PictureCheck, PictureLimits
 from ..detection.pipeline import LandmarkDetector
 from ..detection.shape_model import FARTHEST, ShapeModel
 from ..evaluation.calibration import expected_calibration_error
+from ..evaluation.landmarks import pixel_scale
 from ..scheme import Scheme
 from .ends import ordered_ends
 from .logistic import choose_features, fit_logistic, folded_probabilities
@@ -31,6 +33,7 @@ from .observations import Observation, ReadCase, observe
 ENOUGH_LANDMARKS = 50
 ENOUGH_SUBJECTS = 5
 _ENOUGH_SHAPES = 20
+_COPIES_OF_A_SHAPE = 4
 # Pictures that tell what the right kind looks like; more add time, not knowledge.
 _MOST_LEARNED = 60
 _ENOUGH_VARIED = 60
@@ -115,15 +118,32 @@ def calibrate_scheme(
 
 
 def _shape_model(cases: Sequence[ReadCase], scheme: Scheme) -> ShapeModel | None:
-    """From the readings, in the steady order of interchangeable ends that the network learned."""
+    """From the readings, in the steady order of interchangeable ends that the network learned.
+
+    Each counts several times, its points moved at random by as much as the scheme tolerates: points that are computed,
+    as the ends of an ellipse's axes, lie so exactly to each other that no detection could be their like.
+    """
     if len(scheme) < 3:
         return None
-    readings = [case.reference(rater) for case, rater in cases]
-    complete = [[reading[name] for name in scheme.names] for reading in readings if set(scheme.names) <= set(reading)]
-    if len(complete) < _ENOUGH_SHAPES:
+    generator = np.random.default_rng(0)
+    complete = []
+    for case, rater in cases:
+        reading = case.reference(rater)
+        if set(scheme.names) <= set(reading):
+            points = np.array([reading[name] for name in scheme.names], float)
+            spread = _tolerance_px(case, scheme) / (2.0 * math.sqrt(2.0))  # along each axis; half of it, radially
+            complete += [points + generator.normal(0.0, spread, points.shape) for _ in range(_COPIES_OF_A_SHAPE)]
+    if len(complete) < _ENOUGH_SHAPES * _COPIES_OF_A_SHAPE:
         return None
     pairs = [(scheme.index(one), scheme.index(other)) for one, other in scheme.interchangeable]
-    return ShapeModel.fit(ordered_ends(torch.tensor(complete, dtype=torch.float64), pairs).numpy())
+    return ShapeModel.fit(ordered_ends(torch.from_numpy(np.stack(complete)), pairs).numpy())
+
+
+def _tolerance_px(case: Case, scheme: Scheme) -> float:
+    """The scheme's tolerance in pixels of the case; 0 where it is in mm and the case has no spacing."""
+    if scheme.sdr_unit == "mm" and not case.spacing_mm:
+        return 0.0
+    return scheme.tolerance / float(np.mean(pixel_scale(case, scheme.sdr_unit, scheme)[:2]))
 
 
 def _feature_model(observations: Sequence[Observation]) -> LowRankGaussian | None:

@@ -65,7 +65,7 @@ class ShapePrior:
             for k in range(len(points)):
                 total[3 * k : 3 * k + 3, 3 * k : 3 * k + 3] += noise[k]
             gain = np.linalg.solve(total, prior).T
-            weights = 1.0 / np.maximum(1.0, far[found] / 3.0)
+            weights = 1.0 / np.maximum(1.0, far[found] / FAR_SQUARED)
         result = expected + (gain @ offset.ravel()).reshape(-1, 3)
         posterior = prior - gain @ prior
         blocks = np.stack([posterior[3 * k : 3 * k + 3, 3 * k : 3 * k + 3] for k in range(len(points))])
