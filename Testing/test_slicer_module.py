@@ -172,7 +172,7 @@ def test_weights_that_are_not_here_need_an_accepted_licence(a_module):
 
 def test_a_scheme_without_a_model_says_so(a_module):
     a_module.parameters.inputVolume = an_image_in_the_scene()
-    a_module.panel.schemes.choose("spine-68")
+    a_module.panel.schemes.choose("plax-4")
     assert not a_module.ui.detectButton.enabled
     assert "No model knows" in a_module.ui.detectButton.toolTip
 

@@ -153,8 +153,8 @@ def test_a_result_for_a_scene_that_was_closed_goes_into_no_other(monkeypatch, tm
 
 def test_a_scheme_without_a_model_leaves_the_others_of_use(a_module):
     a_module.parameters.inputVolume = an_image_in_the_scene()
-    a_module.panel.schemes.choose("spine-68")
-    assert "No model knows the scheme 'spine-68'" in a_module.ui.modelText.text
+    a_module.panel.schemes.choose("plax-4")
+    assert "No model knows the scheme 'plax-4'" in a_module.ui.modelText.text
     for button in ("detectButton", "downloadButton", "deleteModelButton"):
         assert not getattr(a_module.ui, button).enabled
         assert getattr(a_module.ui, button).toolTip

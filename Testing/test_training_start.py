@@ -49,13 +49,13 @@ def test_absent_ends_stay_absent() -> None:
 
 def test_a_training_can_begin_with_a_trained_model() -> None:
     source = load_model("lite").network
-    network = LiteNetwork(6 + 19, domains=[(0, 6), (6, 25)])
-    own_channels = network.final.weight[:6].clone()
-    load_trained_weights(network, {"heart-lung-6": slice(0, 6), "head-19": slice(6, 25)}, "lite")
-    assert torch.equal(network.final.weight[6:], source.final.weight[:19])
-    assert torch.equal(network.final.weight[:6], own_channels), "an unknown scheme keeps its random channels"
+    network = LiteNetwork(4 + 19, domains=[(0, 4), (4, 23)])
+    own_channels = network.final.weight[:4].clone()
+    load_trained_weights(network, {"plax-4": slice(0, 4), "head-19": slice(4, 23)}, "lite")
+    assert torch.equal(network.final.weight[4:], source.final.weight[:19])
+    assert torch.equal(network.final.weight[:4], own_channels), "an unknown scheme keeps its random channels"
     canvas = torch.rand(1, 3, 65, 97)
-    source_map, own_map = source(canvas, slice(0, 19)), network.eval()(canvas, slice(6, 25))
+    source_map, own_map = source(canvas, slice(0, 19)), network.eval()(canvas, slice(4, 23))
     torch.testing.assert_close(own_map, source_map)
 
 
