@@ -75,7 +75,8 @@ class LiteNetwork(nn.Module):
         self.trunk = LiteTrunk(len(self.domains))
         self.decoder = LiteDecoder(width, len(self.domains))
         self.final = nn.Conv2d(width, keypoints, 1)
-        nn.init.normal_(self.final.weight, std=0.01)
+        if not self.final.weight.is_meta:  # normal_ on "meta" loads torch's compiler, which takes a second
+            nn.init.normal_(self.final.weight, std=0.01)
         nn.init.zeros_(self.final.bias)
 
     def logits(self, canvas: torch.Tensor, channels: slice | None = None) -> torch.Tensor:
