@@ -57,7 +57,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
         length = len(body) if self.behaviour.announced is None else self.behaviour.announced
-        for name, value in {"Content-Length": str(length), **headers}.items():
+        # told beforehand, or a client would ask the next question on a connection that is about to close
+        for name, value in {"Content-Length": str(length), "Connection": "close", **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         is_file = status in (200, 206)
