@@ -172,7 +172,7 @@ class ModelPanel:
             if entry.get("scheme") == self._schemeId:
                 parts.append(
                     _("{metric} {value:g} {unit} on {dataset}.").format(
-                        metric=entry["metric"].capitalize(),
+                        metric=entry["metric"][:1].upper() + entry["metric"][1:],
                         value=entry["value"],
                         unit=entry["unit"],
                         dataset=entry["dataset"],
