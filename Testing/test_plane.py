@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from volumes import a_geometry, rotation
 
 from MedLandmarkLib.errors import ImageError
 from MedLandmarkLib.image import Calibration, Image
@@ -13,27 +14,6 @@ from MedLandmarkLib.image.display import Display, Window
 from MedLandmarkLib.plane import Plane, SampledPicture, oblique_plane, picture_of, plane_setting, stored_plane
 
 SHAPE = (20, 32, 28)  # slices, rows, columns
-
-
-def rotation(a: float, b: float, c: float) -> np.ndarray:
-    """(3, 3): turns about three axes, radians."""
-    matrix = np.eye(3)
-    for angle, (p, q) in zip((a, b, c), ((0, 1), (1, 2), (0, 2)), strict=True):
-        turn = np.eye(3)
-        turn[p, p] = turn[q, q] = np.cos(angle)
-        turn[p, q], turn[q, p] = -np.sin(angle), np.sin(angle)
-        matrix = matrix @ turn
-    return matrix
-
-
-def geometry(spacing=(0.7, 1.3, 2.5), angles=(0.4, -0.7, 1.1), origin=(11.0, -40.0, 7.0), is_left_handed=False):
-    """(4, 4) ijk_to_ras."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation(*angles) * spacing
-    if is_left_handed:
-        matrix[:3, 2] *= -1
-    matrix[:3, 3] = origin
-    return matrix
 
 
 def a_volume(values: np.ndarray, ijk_to_ras: np.ndarray, display: Display | None = None) -> Image:
@@ -65,7 +45,7 @@ far = st.floats(-500.0, 500.0)
 def test_a_point_of_a_cut_lies_at_the_same_place_by_the_plane_and_by_the_image(
     spacing, angles, origin, is_left_handed, turn, pixel, plane_xy
 ) -> None:
-    image = black(geometry(spacing, angles, origin, is_left_handed))
+    image = black(a_geometry(spacing, angles, origin, is_left_handed))
     plane = a_cut(image.ras_from_ijk(np.array([14.0, 16.0, 10.0])), turn, pixel)
     picture = oblique_plane(image, plane)
     ras = plane.ras_from_plane(plane_xy)
@@ -79,7 +59,7 @@ def test_a_point_of_a_cut_lies_at_the_same_place_by_the_plane_and_by_the_image(
 @pytest.mark.parametrize("is_left_handed", [False, True])
 @pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.3, 0.9, -0.5), (1.5, -1.2, 2.4)])
 def test_a_bright_blob_lands_where_it_was_put(turn, is_left_handed) -> None:
-    matrix = geometry(is_left_handed=is_left_handed)
+    matrix = a_geometry(is_left_handed=is_left_handed)
     k, j, i = np.meshgrid(*(np.arange(count) for count in SHAPE), indexing="ij")
     ras = np.stack((i, j, k), axis=-1) @ matrix[:3, :3].T + matrix[:3, 3]
     blob = np.array([13.2, 17.6, 9.3]) @ matrix[:3, :3].T + matrix[:3, 3]
@@ -98,14 +78,14 @@ def test_a_cut_along_a_stored_slice_is_that_slice(dtype, channels) -> None:
     if channels == 3 and dtype is not np.uint8:
         return  # colours are 8-bit
     values = np.random.default_rng(1).integers(0, 255, (*SHAPE, channels)).astype(dtype)
-    image = a_volume(values, geometry())
+    image = a_volume(values, a_geometry())
     stored = stored_plane(image, 0, 7)
     np.testing.assert_array_equal(oblique_plane(image, stored.plane).picture, stored.picture)
 
 
 def test_outside_the_image_a_cut_is_black_even_where_low_is_white() -> None:
     values = np.full(SHAPE, 100, np.int16)
-    image = a_volume(values, geometry(), Display(Window(100, 400, "LINEAR_EXACT"), inverted=True))
+    image = a_volume(values, a_geometry(), Display(Window(100, 400, "LINEAR_EXACT"), inverted=True))
     stored = stored_plane(image, 0, 7).plane
     wider = Plane(stored.plane_to_ras, (stored.size_wh[0] + 9, stored.size_wh[1] + 5))
     picture = oblique_plane(image, wider).picture
@@ -115,7 +95,7 @@ def test_outside_the_image_a_cut_is_black_even_where_low_is_white() -> None:
 
 
 def test_a_plane_that_cannot_be_sampled_is_refused() -> None:
-    image = black(geometry())
+    image = black(a_geometry())
     with pytest.raises(ImageError, match="0 px"):
         oblique_plane(image, Plane(np.eye(4), (30, 0)))
     with pytest.raises(ImageError, match="cannot be inverted"):
@@ -142,10 +122,10 @@ def test_what_is_no_plane_is_refused(fields) -> None:
 
 def test_the_picture_of_a_detection_is_found_again_after_the_image_was_moved() -> None:
     values = np.random.default_rng(2).integers(0, 255, SHAPE).astype(np.uint8)
-    image = a_volume(values, geometry())
+    image = a_volume(values, a_geometry())
     plane = a_cut(image.ras_from_ijk(np.array([14.0, 16.0, 10.0])), (0.3, 0.9, -0.5), 0.7)
     setting = plane_setting(image, plane)
-    moved = a_volume(values, geometry(angles=(1.0, 2.0, -1.0), origin=(0.0, 1.0, 2.0)))
+    moved = a_volume(values, a_geometry(angles=(1.0, 2.0, -1.0), origin=(0.0, 1.0, 2.0)))
     again = picture_of(moved, {"plane": setting}, 0, 0)
     assert isinstance(again, SampledPicture)
     np.testing.assert_array_equal(again.picture, oblique_plane(image, plane).picture)

@@ -10,7 +10,7 @@ import typer
 from ..errors import ModelError, SchemeError
 from . import options
 from .console import NOTHING_DONE, SOME_FAILED, complain, complain_of, plain_errors
-from .detect import refuse_to_overwrite, report
+from .detect import open_detector, refuse_to_overwrite, report
 from .inputs import gather_images, output_stems
 from .model_choice import choose_model
 from .progress import counting_bar
@@ -88,6 +88,7 @@ def volume_command(
         raise typer.BadParameter("--figure draws a plane or a radiograph; a whole volume has no single picture")
     chosen = directions_of(directions)
     with plain_errors(verbose):
+        from ..export import write_outputs
         from ..image import read_image
 
         images, remarks = gather_images(inputs)
@@ -106,7 +107,7 @@ def volume_command(
                 try:
                     image = read_image(path)
                     for suffix, detection in _detections(detector, image, task, chosen, frame, bar):
-                        written = _write(detection, output, stems[path] + suffix, figure)
+                        written = write_outputs(detection, output, stems[path] + suffix, figure)
                         report(detection, path, written, quiet, is_single=len(images) == 1)
                 except (ModelError, SchemeError):
                     raise  # true of every image
@@ -122,17 +123,15 @@ def volume_command(
 def _open(
     task: VolumeTask, scheme: str, model: str | None, device: str, precision: str, flip: bool | None
 ) -> VolumeDetector | LandmarkDetector:
+    if task.kind != "whole":
+        return open_detector(scheme, model, device, precision, flip)
     from ..scheme import load_scheme
 
     definition = load_scheme(scheme)
     chosen = choose_model(definition, model)
-    if task.kind == "whole":
-        from ..detection.volume import VolumeDetector
+    from ..detection.volume import VolumeDetector
 
-        return VolumeDetector(definition, chosen, device=device, precision=precision, flip=flip)
-    from ..detection import LandmarkDetector
-
-    return LandmarkDetector(definition, chosen, device=device, precision=precision, flip=flip)
+    return VolumeDetector(definition, chosen, device=device, precision=precision, flip=flip)
 
 
 def _detections(
@@ -177,9 +176,3 @@ def _outputs(output: Path, stem: str, task: VolumeTask, figure: bool) -> list[Pa
 
     suffixes = [f"-{number}" for number in range(1, len(task.teeth) + 1)] if len(task.teeth) > 1 else [""]
     return [path for suffix in suffixes for path in output_paths(output, stem + suffix, figure)]
-
-
-def _write(detection: Detection, output: Path, stem: str, figure: bool) -> list[Path]:
-    from ..export import write_outputs
-
-    return write_outputs(detection, output, stem, figure)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, ImageError
+from .image_exchange import calibration_fields, calibration_from_fields
 
 if TYPE_CHECKING:
     from ..detection.cine import ClipDetection
@@ -20,15 +21,10 @@ if TYPE_CHECKING:
 
 def clip_fields(clip: Clip, pixel_file: Path) -> dict[str, Any]:
     """All of a clip but its pictures, as plain data; they are to be written to `pixel_file`."""
-    calibration = clip.calibration
     return {
         "pixels": str(pixel_file),
         "ijk_to_ras": [[float(value) for value in row] for row in clip.ijk_to_ras],
-        "calibration": {
-            "kind": calibration.kind,
-            "source": calibration.source,
-            "spacing_mm": None if calibration.spacing_mm is None else [float(mm) for mm in calibration.spacing_mm],
-        },
+        "calibration": calibration_fields(clip.calibration),
         "times_s": None if clip.times_s is None else [float(time) for time in clip.times_s],
         "time_source": clip.time_source,
         "path": None if clip.path is None else str(clip.path),
@@ -56,13 +52,10 @@ def clip_from_fields(fields: Mapping[str, Any]) -> Clip:
     """The clip as it was before its journey. Raises EngineError for malformed fields, ImageError for a bad file."""
     import numpy as np
 
-    from ..image import Calibration
     from ..image.clip import clip_from_pixels
 
     try:
-        calibration = dict(fields["calibration"])
-        if calibration["spacing_mm"] is not None:
-            calibration["spacing_mm"] = tuple(calibration["spacing_mm"])
+        calibration = calibration_from_fields(fields["calibration"])  # before the pixels are read
         try:
             pixels = np.load(fields["pixels"], mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
@@ -70,7 +63,7 @@ def clip_from_fields(fields: Mapping[str, Any]) -> Clip:
         return clip_from_pixels(
             pixels,
             ijk_to_ras=np.array(fields["ijk_to_ras"], np.float64),
-            calibration=Calibration(**calibration),
+            calibration=calibration,
             times_s=fields["times_s"],
             time_source=str(fields["time_source"]),
             path=Path(fields["path"]) if fields.get("path") else None,

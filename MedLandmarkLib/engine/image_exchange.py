@@ -14,7 +14,7 @@ from ..errors import EngineError, ImageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..image import Image
+    from ..image import Calibration, Image
     from ..image.display import Display
 
 # Large blocks: where the GUI thread holds Python's lock between its slots, each one costs a turn of its timer.
@@ -32,21 +32,35 @@ def require_sendable(image: Any) -> None:
 
 def image_fields(image: Image, pixel_file: Path) -> dict[str, Any]:
     """All of an image but its pixels, as plain data; they are to be written to `pixel_file`."""
-    calibration = image.calibration
     return {
         "pixels": str(pixel_file),
         "ijk_to_ras": [[float(value) for value in row] for row in image.ijk_to_ras],
-        "calibration": {
-            "kind": calibration.kind,
-            "source": calibration.source,
-            "spacing_mm": None if calibration.spacing_mm is None else [float(mm) for mm in calibration.spacing_mm],
-        },
+        "calibration": calibration_fields(image.calibration),
         "path": None if image.path is None else str(image.path),
         "modality": image.modality,
         "frame_times_s": None if image.frame_times_s is None else [float(time) for time in image.frame_times_s],
         "warnings": list(image.warnings),
         "display": _display_fields(image.display),
     }
+
+
+def calibration_fields(calibration: Calibration) -> dict[str, Any]:
+    """A calibration as plain data."""
+    return {
+        "kind": calibration.kind,
+        "source": calibration.source,
+        "spacing_mm": None if calibration.spacing_mm is None else [float(mm) for mm in calibration.spacing_mm],
+    }
+
+
+def calibration_from_fields(fields: Mapping[str, Any]) -> Calibration:
+    """The calibration of `calibration_fields`. Raises KeyError, TypeError or ValueError for malformed fields."""
+    from ..image import Calibration
+
+    values = dict(fields)
+    if values["spacing_mm"] is not None:
+        values["spacing_mm"] = tuple(values["spacing_mm"])
+    return Calibration(**values)
 
 
 def write_pixels(pixels: np.ndarray, path: Path, is_dropped: Callable[[], bool]) -> None:
@@ -71,17 +85,15 @@ def image_from_fields(fields: Mapping[str, Any]) -> Image:
     """The image as it was before its journey. Raises EngineError for malformed fields, ImageError for a bad file."""
     import numpy as np
 
-    from ..image import Calibration, Image
+    from ..image import Image
 
     try:
-        calibration = dict(fields["calibration"])
-        if calibration["spacing_mm"] is not None:
-            calibration["spacing_mm"] = tuple(calibration["spacing_mm"])
+        calibration = calibration_from_fields(fields["calibration"])  # before the pixels are read
         times = fields.get("frame_times_s")
         return Image(
             pixels=_read_pixels(Path(fields["pixels"])),
             ijk_to_ras=np.array(fields["ijk_to_ras"], np.float64),
-            calibration=Calibration(**calibration),
+            calibration=calibration,
             path=Path(fields["path"]) if fields.get("path") else None,
             modality=str(fields.get("modality", "")),
             frame_times_s=None if times is None else tuple(times),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ from .clip_overlay import OVERLAYS, write_overlay
 from .clip_tables import CURVES_SUFFIX, SUMMARY_SUFFIX, write_curves_csv, write_summary_json
 from .landmarks_json import LANDMARKS_SUFFIX, write_landmarks_json
 from .mrk_json import MARKUPS_SUFFIX, write_mrk_json
+from .outputs import write_all
 from .table import write_csv
 
 if TYPE_CHECKING:
@@ -36,15 +35,7 @@ def write_clip_outputs(
     as PNG, overlay ("gif" or "mp4") the moving picture. All are made in a folder beside and moved in when complete.
     Raises OSError, MedLandmarkError.
     """
-    writers = _writers(with_figure, overlay, detection.scheme.cine is not None)
-    paths = [folder / f"{stem}{suffix}" for suffix in writers]
-    with tempfile.TemporaryDirectory(prefix=".medlandmark-", dir=folder) as name:
-        made = [Path(name, path.name) for path in paths]
-        for path, write in zip(made, writers.values(), strict=True):
-            write(detection, path)
-        for path, target in zip(made, paths, strict=True):
-            os.replace(path, target)
-    return paths
+    return write_all(_writers(with_figure, overlay, detection.scheme.cine is not None), detection, folder, stem)
 
 
 def _writers(with_figure: bool, overlay: str | None, is_measured: bool) -> dict:

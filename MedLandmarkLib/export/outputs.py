@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .figure import write_figure
 from .landmarks_json import LANDMARKS_SUFFIX, write_landmarks_json
@@ -32,7 +33,12 @@ def write_outputs(detection: Detection, folder: Path, stem: str, with_figure: bo
     writers = {MARKUPS_SUFFIX: write_mrk_json, ".csv": write_csv, LANDMARKS_SUFFIX: write_landmarks_json}
     if with_figure:
         writers[FIGURE_SUFFIX] = write_figure
-    paths = output_paths(folder, stem, with_figure)
+    return write_all(writers, detection, folder, stem)
+
+
+def write_all(writers: Mapping[str, Callable], detection: Any, folder: Path, stem: str) -> list[Path]:
+    """Write folder/STEM + suffix with each writer (detection, path); all of them are moved in when all are complete."""
+    paths = [folder / f"{stem}{suffix}" for suffix in writers]
     with tempfile.TemporaryDirectory(prefix=".medlandmark-", dir=folder) as name:
         made = [Path(name, path.name) for path in paths]
         for path, write in zip(made, writers.values(), strict=True):
