@@ -66,6 +66,10 @@ def detect(fields: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
 
 def _places(image: Any, count: int, fields: Mapping[str, Any]) -> tuple[list[tuple[float, ...]], dict[str, Any]]:
     """Where the landmarks are found, and what is noted of the plane; in a cut the first is its brightest pixel."""
+    if fields["directions"] is not None:
+        return _in_space(image, count, fields)
+    if fields["projection"] is not None:
+        return _on_rays(image, count, fields)
     if fields["plane"] is None:
         return [expected_ijk(k, count, image.size, fields["slice_index"] or 0) for k in range(count)], {}
     plane = Plane.from_fields(fields["plane"])
@@ -74,6 +78,33 @@ def _places(image: Any, count: int, fields: Mapping[str, Any]) -> tuple[list[tup
     row, column = np.unravel_index(np.argmax(cut.picture[..., 0]), cut.picture.shape[:2])
     found[0] = column, row
     return [tuple(ijk) for ijk in cut.ijk_from_plane(found).tolist()], {PLANE_SETTING: plane_setting(image, plane)}
+
+
+def _in_space(image: Any, count: int, fields: Mapping[str, Any]) -> tuple[list[tuple[float, ...]], dict[str, Any]]:
+    """On an ellipse in each of many slices; a standard deviation of 1, 2 and 3 mm along R, A and S."""
+    slices = image.size[2]
+    places = [expected_ijk(k, count, image.size, (k * 7) % slices) for k in range(count)]
+    covariance = np.diag([1.0, 4.0, 9.0]).tolist()
+    names = load_scheme(fields["scheme"]).names
+    covariances = dict.fromkeys(names, covariance)
+    return places, {"volume": {"directions": fields["directions"], "covariance_ras_mm2": covariances}}
+
+
+def _on_rays(image: Any, count: int, fields: Mapping[str, Any]) -> tuple[list[tuple[float, ...]], dict[str, Any]]:
+    """As in a cut along the projection's plane, with 5 mm of uncertainty along the rays."""
+    plane = Plane.from_fields(fields["projection"]["plane"])
+    found = np.array([expected_ijk(k, count, (*plane.size_wh, 1))[:2] for k in range(count)])
+    normal = np.cross(plane.plane_to_ras[:3, 0], plane.plane_to_ras[:3, 1])
+    ray = {"direction_ras": (normal / np.linalg.norm(normal)).tolist(), "depth_sd_mm": 5.0, "how": "by the double"}
+    to_ijk = np.linalg.inv(image.ijk_to_ras) @ plane.plane_to_ras
+    kept = {"kind": fields["projection"]["kind"], "plane_to_ijk": to_ijk.tolist(), "size_wh": [*plane.size_wh]}
+    kept |= {
+        "depth_mm": fields["projection"]["depth_mm"],
+        "rays": dict.fromkeys(load_scheme(fields["scheme"]).names, ray),
+    }
+    places = plane.ras_from_plane(found) @ np.linalg.inv(image.ijk_to_ras)[:3, :3].T
+    places += np.linalg.inv(image.ijk_to_ras)[:3, 3]
+    return [tuple(ijk) for ijk in places.tolist()], {"projection": kept}
 
 
 def _landmark(number: int, image: Any, scheme: Any, ijk: tuple[float, ...]) -> Landmark:
@@ -122,5 +153,6 @@ def detect_clip(fields: Mapping[str, Any], context: JobContext) -> dict[str, Any
 if __name__ == "__main__":
     registry = standard_jobs()
     registry.register("detect_clip", detect_clip)
-    registry.register("detect", detect)
+    for kind in ("detect", "detect_volume", "detect_projection"):
+        registry.register(kind, detect)
     serve(registry)

@@ -11,6 +11,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed (pip install 
 import slicer
 from scenes import SceneHost, a_rotation, add_transform, add_volume
 
+from MedLandmarkLib.errors import ImageError
 from MedLandmarkLib.landmark import Landmark, LandmarkSet, Status
 from MedLandmarkLib.mrml import Provenance, create_result, image_from_volume, restore_result
 from MedLandmarkLib.mrml.calibration import ijk_to_ras
@@ -136,3 +137,12 @@ def test_points_found_in_a_view_say_in_which_plane(a_view) -> None:
 
     of_slice = create_result(scene, volume, landmarks, HEAD, provenance=Provenance("lite", settings={"slice": 7}))
     assert "Found on slice 7. predicted." in of_slice.GetNthControlPointDescription(3)
+
+
+def test_a_volume_without_extent_is_refused_in_plain_words(a_view) -> None:
+    scene, node = a_view
+    volume = add_volume(scene, (9, 60, 50))
+    volume.SetSpacing(1.0, 1.0, 0.0)
+    for function in (stored_slice_in_view, cut_in_view):
+        with pytest.raises(ImageError, match="'ceph' cannot be cut: its axes do not span space"):
+            function(node, volume)

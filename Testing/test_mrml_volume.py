@@ -128,10 +128,18 @@ def under_a_bent_transform(scene):
     return volume
 
 
+def without_spacing(scene, *spacing: float):
+    volume = add_volume(scene, (20, 40, 30))
+    volume.SetSpacing(*spacing)
+    return volume
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda scene: None, "No image is chosen"),
+        (lambda scene: without_spacing(scene, 0.0, 1.0, 1.0), "must be above 0"),
+        (lambda scene: without_spacing(scene, 1.0, 1.0, 0.0), "do not span space"),
         (empty, "'empty' holds no image data"),
         (label_map, "'labels' is a label map"),
         (lambda scene: scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "F"), "not a scalar or vector volume"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +22,12 @@ from MedLandmarkLib.detection.volume.reader import NetworkReader
 from MedLandmarkLib.detection.volume.shape import ShapePrior, transformed
 from MedLandmarkLib.errors import DetectionCancelled, ImageError, ModelError
 from MedLandmarkLib.image import Calibration, Image
+from MedLandmarkLib.image.display import Display, Window
 from MedLandmarkLib.landmark import Status
+from MedLandmarkLib.models.catalogue import read_card
 from MedLandmarkLib.models.lite import LiteNetwork
-from MedLandmarkLib.models.store import load_model
+from MedLandmarkLib.models.store import load_model, model_card, verify_model
+from MedLandmarkLib.resources import resource_path
 from MedLandmarkLib.scheme import Scheme, load_scheme
 from MedLandmarkLib.training.canvases import Task
 from MedLandmarkLib.training.model_folder import write_model_folder
@@ -33,8 +39,6 @@ GEOMETRY = PlaneGeometry(0.5, 0.25, size_px=65)
 @pytest.fixture(scope="module")
 def a_scheme(tmp_path_factory) -> Scheme:
     """The eight balls of the body."""
-    import json
-
     path = tmp_path_factory.mktemp("scheme") / "balls-8.json"
     fields = json.loads(load_scheme("mouse-skull-45").path.read_text())
     fields["id"] = "balls-8"
@@ -97,6 +101,59 @@ def test_knowledge_is_kept_in_the_model_folder(a_model_folder: Path, tmp_path: P
         VolumeKnowledge.load(tmp_path)
     with pytest.raises(ModelError, match="fine_mm"):
         PlaneGeometry(1.0, 0.0)
+
+
+def test_the_card_names_the_knowledge_file_by_hash_and_size(a_scheme, a_model_folder: Path, tmp_path: Path) -> None:
+    import jsonschema
+
+    folder = Path(shutil.copytree(a_model_folder, tmp_path / "model"))
+    card = read_card(folder / "card.json")
+    path = folder / "volume.safetensors"
+    assert (card.volume.file, card.volume.size_bytes) == (path.name, path.stat().st_size)
+    assert card.volume.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    schema = json.loads(resource_path("Model-schema.json").read_text())
+    fields = json.loads((folder / "card.json").read_text())
+    jsonschema.Draft202012Validator({**schema["$defs"]["card"], "$defs": schema["$defs"]}).validate(fields)
+    assert VolumeDetector(a_scheme, load_model(f"{folder}/"), device="cpu").knowledge.geometry == GEOMETRY
+
+    other = VolumeKnowledge.load(folder)
+    replace(other, spread=2.0).save(tmp_path)  # a folder without a card
+    shutil.copy(tmp_path / "volume.safetensors", path)
+    with pytest.raises(ModelError, match="not the file that the model's card names"):
+        VolumeDetector(a_scheme, load_model(f"{folder}/"), device="cpu")
+    path.unlink()
+    with pytest.raises(ModelError, match="is gone"):
+        VolumeDetector(a_scheme, load_model(f"{folder}/"), device="cpu")
+    fields = json.loads((folder / "card.json").read_text())
+    fields["volume"]["file"] = "../volume.safetensors"
+    (folder / "card.json").write_text(json.dumps(fields))
+    with pytest.raises(ModelError, match="not beside the card"):
+        read_card(folder / "card.json")
+
+
+def test_the_knowledge_file_of_an_installed_model_is_verified_and_missed(
+    a_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDLANDMARK_HOME", str(tmp_path))
+    path = Path(shutil.copytree(a_model_folder, tmp_path / "models" / "balls")) / "volume.safetensors"
+    assert {check.path.name: check.is_right for check in verify_model("balls")} == {
+        "model.safetensors": True, "volume.safetensors": True,
+    }  # fmt: skip
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert [check.path for check in verify_model("balls") if not check.is_right] == [path]
+    path.unlink()
+    with pytest.raises(ModelError, match="lost"):
+        model_card("balls")
+
+
+def test_a_card_of_an_earlier_version_names_no_knowledge_file_and_still_loads(
+    a_scheme, a_model_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(a_model_folder, tmp_path / "model"))
+    fields = json.loads((folder / "card.json").read_text())
+    del fields["volume"]
+    (folder / "card.json").write_text(json.dumps(fields))
+    assert VolumeDetector(a_scheme, load_model(f"{folder}/"), device="cpu").knowledge.spread == 1.0
 
 
 def test_points_are_found_in_patient_space_and_stand_on_the_right_voxels(a_detector) -> None:
@@ -186,6 +243,12 @@ def a_volume(values: np.ndarray, **changes: object) -> Image:
     return replace(image, **changes) if changes else image
 
 
+def with_nan(values: np.ndarray) -> Image:
+    """Made by hand: nobody has replaced what is no number."""
+    values = np.where(values > 250, np.nan, values).astype(np.float32)
+    return an_image(values, np.eye(4), Display(Window(128, 256, "LINEAR_EXACT")))
+
+
 NOISE = np.random.default_rng(1).integers(0, 255, (20, 24, 28)).astype(np.uint8)
 
 
@@ -197,12 +260,18 @@ NOISE = np.random.default_rng(1).integers(0, 255, (20, 24, 28)).astype(np.uint8)
         (a_volume(NOISE, calibration=Calibration("none", "the header states no spacing")), "no voxel size"),
         (a_volume((NOISE // 64).astype(np.uint8)), "label map"),
         (a_volume(np.full_like(NOISE, 7)), "value 7 everywhere"),
+        (with_nan(NOISE), "no finite numbers"),
     ],
-    ids=["4D", "one slice", "no spacing", "label map", "one value"],
+    ids=["4D", "one slice", "no spacing", "label map", "one value", "NaN"],
 )
 def test_what_cannot_be_searched_is_refused_before_any_work(a_detector, image, message) -> None:
     with pytest.raises(ImageError, match=message):
         a_detector.detect(image)
+
+
+def test_voxels_that_are_no_numbers_are_refused_without_a_grey_window_too() -> None:
+    with pytest.raises(ImageError, match="no finite numbers"):
+        an_image(np.full((20, 24, 28), np.nan, np.float32), np.eye(4))
 
 
 def test_a_named_frame_of_several_volumes_is_taken(a_detector) -> None:

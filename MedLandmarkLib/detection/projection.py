@@ -15,13 +15,11 @@ from ..landmark import Landmark, LandmarkSet, Status
 from ..measure import measure
 from ..plane.midsagittal import SymmetryPlane, find_midsagittal
 from ..plane.placing import box_in, finest_spacing, plane_about
-from ..plane.projection import Projection, project, require_hounsfield
+from ..plane.projection import PROJECTION_SETTING, Projection, project, require_hounsfield
 from ..plane.ray import RayPoint, point_on_ray
 from .pipeline import LandmarkDetector
 from .result import Detection, FrameResult
 from .volume.check import require_volume
-
-PROJECTION_SETTING = "projection"  # among the settings of a detection
 
 _MOST_PX = 1024  # along the longer side of a cephalogram
 _FINEST_MM = 0.25

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..detection import LandmarkDetector
+    from ..detection.atlas import AtlasDetector
 
 # The largest model takes 8 GB; two small ones let a user go back and forth between schemes.
 _MOST_KEPT = 2
@@ -24,21 +25,21 @@ class DetectorShelf:
 
     def __init__(self, most_kept: int = _MOST_KEPT) -> None:
         self._most_kept = most_kept
-        self._kept: OrderedDict[Hashable, LandmarkDetector] = OrderedDict()
+        self._kept: OrderedDict[Hashable, LandmarkDetector | AtlasDetector] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def get(
         self, scheme: str, model: str, device: str, precision: str, flip: bool | None, loading: Callable[[], None]
-    ) -> LandmarkDetector:
+    ) -> LandmarkDetector | AtlasDetector:
         """The detector for these settings; `loading` is called first where it is not here yet.
 
         Raises SchemeError, ModelError, and ImportError without torch.
         """
         if "torch" not in sys.modules:
             loading()
-        from ..detection import LandmarkDetector  # before all else: without torch nothing else matters
+        from ..detection import open_detector  # before all else: without torch nothing else matters
         from ..models.store import require_installed
 
         card = require_installed(model)
@@ -49,13 +50,16 @@ class DetectorShelf:
         loading()
         while len(self._kept) >= self._most_kept:  # before the new one needs the memory
             self._kept.popitem(last=False)
-        self._kept[key] = LandmarkDetector(scheme, model, device=device, precision=precision, flip=flip)
+        self._kept[key] = open_detector(scheme, model, device=device, precision=precision, flip=flip)
         return self._kept[key]
 
-    def drop_if_moved(self, detector: LandmarkDetector, device: str) -> None:
+    def drop_if_moved(self, detector: LandmarkDetector | AtlasDetector, device: str) -> None:
         """Forget a detector that had to leave the device asked for, so that the next job tries that device again."""
+        from ..detection.atlas import AtlasDetector
         from ..models.device import choose_device
 
+        if isinstance(detector, AtlasDetector):
+            return  # it computes on the CPU, whatever was asked for
         if detector.detector.device.type != choose_device(device).type:
             self._kept = OrderedDict((key, kept) for key, kept in self._kept.items() if kept is not detector)
 

@@ -105,8 +105,13 @@ def sampled(values: np.ndarray) -> np.ndarray:
 
 
 def robust_window(values: np.ndarray) -> Window:
-    """The window from the 0.5th to the 99.5th percentile, which leaves out burnt-in text, metal and dead pixels."""
+    """The window from the 0.5th to the 99.5th percentile, which leaves out burnt-in text, metal and dead pixels.
+
+    Raises ImageError for values that are no finite numbers; files and scenes are read without them.
+    """
     low, high = np.percentile(sampled(values), (0.5, 99.5))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ImageError("it holds values that are no finite numbers (NaN or infinite); replace them first.")
     if high <= low:
         low, high = float(values.min()), float(values.max())
     return Window.spanning(float(low), float(high))

@@ -20,6 +20,7 @@ from ..scheme import Scheme
 from .frame import PointFrame, point_frame
 from .nodes import VOLUME_ROLE, local_from_world, one_modification, world_from_local
 from .records import keep, kept, matrix_from_record, set_record
+from .uncertainty import covariances_ras, kept_uncertainty, worst_sd_mm
 
 LANDMARKS_KEY = "MedLandmark.Landmarks"
 PLANE_KEY = "MedLandmark.Plane"  # of a node: the plane of a volume in which its landmarks were found, in words
@@ -60,6 +61,7 @@ def write_landmarks(node: Any, landmarks: LandmarkSet, scheme: Scheme) -> None:
     volume = volume_of(node)
     volume_id = volume.GetID() if volume is not None else ""
     plane = node.GetAttribute(PLANE_KEY) or ""
+    covariances = covariances_ras(kept_uncertainty(node), node, landmarks, frame)
     with one_modification(node):
         if not count:
             for landmark in landmarks:
@@ -67,7 +69,8 @@ def write_landmarks(node: Any, landmarks: LandmarkSet, scheme: Scheme) -> None:
             node.SetFixedNumberOfControlPoints(True)
         for number, (landmark, place) in enumerate(zip(landmarks, places, strict=True)):
             _write_point(node, number, landmark, place)
-            description = _description(scheme.landmarks[number].definition, landmark, in_mm, plane)
+            definition, covariance = scheme.landmarks[number].definition, covariances.get(landmark.name)
+            description = _description(definition, landmark, in_mm, plane, covariance)
             _set_if_new(node, "NthControlPointDescription", number, description)
             _set_if_new(node, "NthControlPointAssociatedNodeID", number, volume_id)
         _write_confidence(node, landmarks)
@@ -166,11 +169,17 @@ def _set_if_new(node: Any, what: str, number: int, value: Any) -> None:
         getattr(node, f"Set{what}")(number, value)
 
 
-def _description(definition: str, landmark: Landmark, in_mm: bool, plane: str) -> str:
-    """Definition, plane, status and unit. A point that a person placed may lie outside the plane of the others."""
+def _description(
+    definition: str, landmark: Landmark, in_mm: bool, plane: str, covariance: np.ndarray | None = None
+) -> str:
+    """Definition, plane, uncertainty, status and unit.
+
+    A point that a person placed may lie outside the plane of the others.
+    """
     status = landmark.status.value + (f": {landmark.reason}" if landmark.reason else "")
     plane = "" if landmark.status in (Status.EDITED, Status.UNDEFINED) else plane.capitalize()
-    sentences = [definition, plane, status, "" if in_mm else PIXELS_NOTE]
+    spread = "" if covariance is None else f"Standard deviation up to {worst_sd_mm(covariance):.2f} mm"
+    sentences = [definition, plane, spread, status, "" if in_mm else PIXELS_NOTE]
     return " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
 
 

@@ -14,8 +14,10 @@ from .. import __version__
 from ..errors import MedLandmarkError, SchemeError
 from ..landmark import LandmarkSet
 from ..plane import PLANE_SETTING
+from ..plane.projection import PROJECTION_SETTING
 from ..scheme import Scheme, load_scheme
 from ..scheme.reading import scheme_from_json
+from ..scheme.store import scheme_ids
 from .calibration import ijk_to_ras
 from .markups import PLANE_KEY, volume_of
 from .records import keep, kept, set_from_record, set_record
@@ -99,6 +101,9 @@ def plane_text(settings: Mapping[str, Any], volume: Any | None) -> str:
 
     Raises MedLandmarkError where the settings are damaged.
     """
+    projection = settings.get(PROJECTION_SETTING)
+    if projection is not None:
+        return f"found in a {projection.get('kind', '')} projection of the volume"
     if settings.get("slice") is not None:
         return f"found on slice {settings['slice']}"
     plane = settings.get(PLANE_SETTING)
@@ -128,7 +133,7 @@ def _origin(node: Any) -> dict[str, Any]:
 def _own_scheme_json(scheme: Scheme) -> Any | None:
     """The content of a scheme file of the user's own, so that the scene can be measured on any machine."""
     try:
-        if scheme == load_scheme(scheme.id):
+        if scheme.id in scheme_ids() and scheme == load_scheme(scheme.id):
             return None
     except SchemeError:
         pass  # not one that ships with the library

@@ -72,6 +72,12 @@ def read_foreign_landmarks(node: Any, scheme: Scheme) -> LandmarkSet:
     )
 
 
+def told_status(description: str) -> Status:
+    """The status that a point's description tells; EDITED where it tells none, for somebody placed the point."""
+    told = _STATUS_SENTENCE.search(description)
+    return Status(told[1]) if told and Status(told[1]).is_usable else Status.EDITED
+
+
 def in_current_space(node: Any, landmarks: LandmarkSet, in_mm: bool | None = None) -> LandmarkSet:
     """Landmarks of an earlier time with the places in patient space that their pixels have now.
 

@@ -37,6 +37,7 @@ from .origin import Provenance, has_origin, keep_origin, kept_result_id, scheme_
 from .reading import in_current_space, read_foreign_landmarks, read_landmarks
 from .records import kept
 from .sequences import enter_browser, leave_browser
+from .uncertainty import keep_uncertainty
 
 RESULT_KEY = "MedLandmark.Result"  # an id that tells a result from its copies
 FIDUCIAL_CLASS = "vtkMRMLMarkupsFiducialNode"
@@ -79,6 +80,8 @@ def create_result(
                 node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
                 node.SetNodeReferenceID(VOLUME_ROLE, volume.GetID())
             keep_origin(node, scheme, provenance or Provenance(), landmarks, result_id)
+            if volume is not None and provenance is not None:
+                keep_uncertainty(node, provenance.settings, ijk_to_ras(volume))
             write_landmarks(node, landmarks, scheme)
             node.SetAttribute(RESULT_KEY, result_id)
     except MedLandmarkError:

@@ -15,12 +15,14 @@ from ..measure import Measurement, measure
 from .actions import accepted, confident_names, marked_missing, reverted
 from .commands import CommandStack, LandmarksChanged
 from .edits import EditObserver
+from .ellipsoids import Ellipsoids
 from .frame import point_frame
 from .lines import Drawings
 from .markups import LANDMARKS_KEY, volume_of, write_landmarks
 from .measurements import MeasurementTable, StaticMeasurements
 from .nodes import Observations
 from .origin import prediction_of, scheme_of
+from .projected import MeasuredPoints
 from .reading import PointReader, in_current_space, read_landmarks
 from .records import kept
 from .results import RESULT_KEY, keep_on_pixels, restore_result
@@ -50,6 +52,7 @@ class Review:
         self.scheme, self.prediction = scheme_of(node), prediction_of(node)
         self.table = MeasurementTable(scene, node)
         self._static, self.drawings = StaticMeasurements(node), Drawings(scene, node, self.scheme)
+        self.ellipsoids, self._measured = Ellipsoids(scene, node), MeasuredPoints(node)
         self._read()
         self._show()
         self._edits = EditObserver(node, self._on_points_moved, self._on_gesture_end, self._on_written)
@@ -86,6 +89,10 @@ class Review:
         """Show or hide the lines and angles that the measurements are read from."""
         self.drawings.show(is_shown, self.landmarks)
 
+    def show_uncertainty(self, is_shown: bool) -> None:
+        """Show or hide the ellipsoids in which the landmarks lie with a probability of 95 %."""
+        self.ellipsoids.show(is_shown, self.landmarks)
+
     def _do(self, action: str, landmarks: LandmarkSet) -> tuple[str, ...]:
         """Write the landmarks to the scene and note it as one command."""
         if self.node.GetScene() is None:
@@ -108,10 +115,11 @@ class Review:
 
     def _show(self, names: tuple[str, ...] | None = None) -> None:
         """Bring measurements, table and drawings to the landmarks; only what follows `names`, where they are given."""
-        self.measurements: list[Measurement] = measure(self.landmarks, self.scheme)
+        self.measurements: list[Measurement] = measure(self._measured.of(self.landmarks), self.scheme)
         self.table.update(self.measurements)
         self._static.update(self.measurements)
         self.drawings.update(self.landmarks, names)
+        self.ellipsoids.update(self.landmarks)
 
     def _point_ids(self) -> list[str]:
         return [self.node.GetNthControlPointID(number) for number in range(self.node.GetNumberOfControlPoints())]

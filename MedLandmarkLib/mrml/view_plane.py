@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ImageError
+from ..image.limits import check_ijk_to_ras
 from ..plane import Plane
 from .calibration import ijk_to_ras
 from .nodes import array_from_matrix
@@ -18,9 +20,10 @@ _SAME_SLICE = 0.1  # how far a view may leave a stored slice, in slices, from on
 def stored_slice_in_view(slice_node: Any, volume: Any) -> int | None:
     """The stored slice (from 0) that lies in the plane of a slice view; None where the view cuts across them.
 
-    It may be a number outside the volume, where the view shows none of it. Raises ImageError for a bent volume.
+    It may be a number outside the volume, where the view shows none of it. Raises ImageError for a bent volume, or one
+    without extent.
     """
-    view_to_ijk = np.linalg.inv(ijk_to_ras(volume)) @ array_from_matrix(slice_node.GetSliceToRAS())
+    view_to_ijk = np.linalg.inv(_ijk_to_ras(volume)) @ array_from_matrix(slice_node.GetSliceToRAS())
     normal, origin = np.cross(view_to_ijk[:3, 0], view_to_ijk[:3, 1]), view_to_ijk[:3, 3]
     if abs(normal[2]) < 1e-9 * np.linalg.norm(normal):
         return None
@@ -34,9 +37,9 @@ def cut_in_view(slice_node: Any, volume: Any) -> Plane | None:
     """The part of a slice view's plane that lies in its field of view and in the volume; None where there is none.
 
     Its pixels are square, as large as the volume's finest spacing, and lie as on screen: x to the right, y downwards.
-    Raises ImageError for a bent volume.
+    Raises ImageError for a bent volume or one without extent.
     """
-    matrix, view_to_ras = ijk_to_ras(volume), array_from_matrix(slice_node.GetSliceToRAS())
+    matrix, view_to_ras = _ijk_to_ras(volume), array_from_matrix(slice_node.GetSliceToRAS())
     crossing = _crossing(np.linalg.inv(view_to_ras) @ matrix, volume.GetImageData().GetDimensions())
     if len(crossing) == 0:
         return None
@@ -50,6 +53,15 @@ def cut_in_view(slice_node: Any, volume: Any) -> Plane | None:
     view_from_plane = np.diag([spacing, -spacing, spacing, 1.0])
     view_from_plane[:2, 3] = low[0] + spacing / 2, high[1] - spacing / 2
     return Plane(view_to_ras @ view_from_plane, (math.ceil(width - 1e-6), math.ceil(height - 1e-6)))
+
+
+def _ijk_to_ras(volume: Any) -> np.ndarray:
+    """(4, 4), invertible. Raises ImageError for a bent volume, or one without extent (a spacing of 0)."""
+    matrix = ijk_to_ras(volume)
+    try:
+        return check_ijk_to_ras(matrix)
+    except ImageError as error:
+        raise ImageError(f"Volume '{volume.GetName()}' cannot be cut: {error}") from error
 
 
 def _crossing(view_from_ijk: np.ndarray, dimensions: tuple[int, int, int]) -> np.ndarray:

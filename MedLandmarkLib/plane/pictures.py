@@ -43,12 +43,14 @@ class SampledPicture:
     """What a plane that cuts through an image shows: picture uint8 (rows, columns, 3) RGB of one frame, black outside.
 
     ijk_from_plane_matrix: (4, 4), from (plane x, plane y, steps through the plane) to continuous ijk of the image.
+    shows_image: False where the plane lies outside the image, so that all of it is black.
     """
 
     plane: Plane
     picture: np.ndarray
     frame: int
     ijk_from_plane_matrix: np.ndarray
+    shows_image: bool = True
 
     def plane_from_ijk(self, ijk: np.ndarray) -> np.ndarray:
         """(..., 3) ijk → (..., 2) plane_xy, dropped onto the plane."""
@@ -76,7 +78,7 @@ def oblique_plane(
     values, is_inside, matrix = plane_values(image, plane, frame, thickness=thickness)
     picture = np.where(is_inside[..., None], (display or image.display).to_uint8(values), np.uint8(0))
     picture = np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
-    return SampledPicture(plane, picture, frame, matrix)
+    return SampledPicture(plane, picture, frame, matrix, bool(is_inside.any()))
 
 
 def plane_values(

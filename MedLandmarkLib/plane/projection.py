@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from ..image.limits import check_ijk_to_ras, check_size
 from .plane import Plane
 from .sampling import sample_plane
 
+PROJECTION_SETTING = "projection"  # among the settings of a detection
 KINDS = ("maximum", "mean", "radiograph")
 
 # Linear attenuation of water at 60 keV, a usual effective energy of cephalometric and skull radiographs, per mm
@@ -101,6 +103,15 @@ def project(
     picture = np.where(met, display.to_uint8(values), np.uint8(0))
     picture = np.ascontiguousarray(np.broadcast_to(picture[..., None], (*shape, 3)))
     return Projection(kind, Plane(matrix, plane.size_wh), depth_mm, picture, values)
+
+
+def depth_through(image: Image, plane: Plane) -> float:
+    """The depth, mm, of the slab about a plane that holds all of a volume: twice its farthest corner's distance."""
+    matrix = check_ijk_to_ras(plane.plane_to_ras)
+    corners = np.array(list(itertools.product(*((-0.5, count - 0.5) for count in image.size))))
+    offset = corners @ image.ijk_to_ras[:3, :3].T + image.ijk_to_ras[:3, 3] - matrix[:3, 3]
+    normal = np.cross(matrix[:3, 0], matrix[:3, 1])
+    return 2.0 * float(np.abs(offset @ normal).max() / np.linalg.norm(normal))
 
 
 def attenuation_per_mm(hounsfield: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from .placing import ANATOMICAL_AXES, plane_about
 from .plane import Plane
 
+VOLUME_SETTING = "volume"  # among the settings of a detection
 DIRECTIONS = tuple(ANATOMICAL_AXES)  # sagittal, coronal, axial: planes across the first, second and third axis
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -60,11 +60,14 @@ class DetectionLogic:
         plane: Plane | None = None,
         sliceNode: Any | None = None,
         clip: bool = False,
+        directions: Sequence[str] | None = None,
+        projection: Mapping[str, Any] | None = None,
     ) -> None:
         """Begin a detection and return at once. Raises MedLandmarkError where the input cannot be used.
 
-        Of a volume: a stored slice, a plane that cuts through it, or whichever of both a slice view shows. Of a volume
-        sequence: the frame shown or, as a clip, all frames.
+        Of a volume: a stored slice, a plane that cuts through it, or whichever of both a slice view shows; all of it,
+        swept in directions; or a projection (`DetectRequest`). Of a volume sequence: the frame shown or, as a clip, all
+        frames.
         """
         from ..mrml.sequences import clip_from_volume
         from ..mrml.volume import image_from_volume
@@ -85,10 +88,11 @@ class DetectionLogic:
             self._job = self.engine.detect_clip(frames, source, modelId, device=device)
         else:
             image = image_from_volume(volume, header_of=headerOf)
-            if sliceIndex is None and plane is None:
+            ways = {"slice_index": sliceIndex, "plane": plane, "directions": directions, "projection": projection}
+            if all(way is None for way in ways.values()):
                 _requireOneSlice(volume, image.size[2])
             self._request = {**request, "clip": False, "name": _nameOfFrame(self.scene, volume, scheme)}
-            self._job = self.engine.detect(image, source, modelId, device=device, slice_index=sliceIndex, plane=plane)
+            self._job = self.engine.detect(image, source, modelId, device=device, **ways)
         logging.info(f"Detecting {scheme.id} with {modelId} in {volume.GetName()}")
         self._timer.start()
 

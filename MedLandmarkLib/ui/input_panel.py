@@ -9,9 +9,11 @@ from slicer.i18n import tr as _
 
 from ..engine import Signal
 from ..errors import MedLandmarkError
+from ..image.limits import check_ijk_to_ras
 from .detection_logic import headerOf
 from .explained import Explained
 from .picture_shown import pictureShown
+from .volume_options import PROJECTION, TOOTH, WHOLE, VolumeOptions
 
 CLIP, FRAME = "clip", "frame"  # of a volume sequence: all frames, or the one that is shown
 
@@ -29,12 +31,15 @@ class InputPanel:
         self.calibrated = Signal()
         self._calibrate, self._header = Explained(ui.calibrateButton), Explained(ui.headerButton)
         self._target = Explained(ui.targetSelector)
+        self._volumeOptions = VolumeOptions(ui, app)
+        self._volumeOptions.changed.connect(self.changed.emit)
         ui.calibrateButton.clicked.connect(lambda *_args: self.calibrate())
         ui.headerButton.clicked.connect(lambda *_args: self.applyHeader())
         ui.targetSelector.currentIndexChanged.connect(lambda *_args: self._onTarget())
 
     def setParameters(self, parameters: Any) -> None:
         self._parameters = parameters
+        self._volumeOptions.setParameters(parameters)
         self.update()
 
     @property
@@ -48,7 +53,7 @@ class InputPanel:
 
         try:
             check_volume(self.volume)
-            ijk_to_ras(self.volume)
+            check_ijk_to_ras(ijk_to_ras(self.volume))
             self.picture()
         except MedLandmarkError as error:
             return str(error)
@@ -59,17 +64,20 @@ class InputPanel:
 
         An image of one slice is used whole; where it is a frame of a clip, all frames or this one. Of a volume it is
         the stored slice that the chosen view shows or, where the view cuts across them, the cut, as far as it is in
-        view.
+        view; or what `VolumeOptions` says.
         """
-        name = self._ui.targetSelector.itemData(self._ui.targetSelector.currentIndex)
+        name = self._chosenTarget()
         if self.volume.GetImageData().GetDimensions()[2] == 1:
             return {"clip": True} if name == CLIP else {}
+        if name in (WHOLE, PROJECTION, TOOTH):
+            return self._volumeOptions.choices(name, self.volume)
         widget = self._app.layoutManager().sliceWidget(name)
         return pictureShown(widget.mrmlSliceNode(), self.volume)
 
     def update(self) -> None:
         """Bring all widgets to the state of the scene."""
         self._fillTargets()
+        self._volumeOptions.update(self._chosenTarget())
         self._ui.calibrationLabel.setText(self._calibrationText())
         self._calibrate.allow(self._calibrationProblem())
         self._header.allow(self._headerProblem())
@@ -105,13 +113,17 @@ class InputPanel:
         self.update()
         self.calibrated.emit()
 
+    def _chosenTarget(self) -> str:
+        return self._ui.targetSelector.itemData(self._ui.targetSelector.currentIndex) or ""
+
     def _onTarget(self) -> None:
         if self._parameters:
-            self._parameters.target = self._ui.targetSelector.itemData(self._ui.targetSelector.currentIndex) or ""
+            self._parameters.target = self._chosenTarget()
+            self._volumeOptions.update(self._chosenTarget())
             self.changed.emit()
 
     def _fillTargets(self) -> None:
-        """The image, all frames or one of a clip, or one entry per slice view of a volume with several slices."""
+        """The image; all frames or one of a clip; or of a volume the slice in each view, and the `VolumeOptions`."""
         from ..mrml import frames_of
 
         box, volume = self._ui.targetSelector, self.volume
@@ -124,13 +136,14 @@ class InputPanel:
         elif isVolume:
             names = self._app.layoutManager().sliceViewNames()
             entries = [(_("The slice shown in the {view} view").format(view=name), name) for name in names]
+            entries += self._volumeOptions.targets()
+        wasBlocked = box.blockSignals(True)
         if [box.itemText(number) for number in range(box.count)] != [text for text, _name in entries]:
-            wasBlocked = box.blockSignals(True)
             box.clear()
             for text, name in entries:
                 box.addItem(text, name)
-            box.setCurrentIndex(max(0, box.findData(self._parameters.target if self._parameters else "")))
-            box.blockSignals(wasBlocked)
+        box.setCurrentIndex(max(0, box.findData(self._parameters.target if self._parameters else "")))
+        box.blockSignals(wasBlocked)
         self._target.allow(
             "" if len(entries) > 1 else _("Only a clip, or a volume with several slices, offers a choice.")
         )

@@ -31,6 +31,7 @@ class ReviewPanel:
         self._shortcuts: list[Any] = []
         self._needSelection = Explained(ui.acceptButton, ui.revertButton, ui.missingButton, ui.placeButton)
         self._needResult = Explained(ui.acceptConfidentButton, ui.nextDoubtfulButton)
+        self._uncertainty = Explained(ui.uncertaintyBox)
         self._undo, self._redo, self._adopt = (
             Explained(ui.undoButton),
             Explained(ui.redoButton),
@@ -44,6 +45,7 @@ class ReviewPanel:
         ):  # fmt: skip
             button.clicked.connect(lambda *_args, action=action: action())
         ui.landmarkTable.itemSelectionChanged.connect(self._onSelection)
+        ui.uncertaintyBox.toggled.connect(lambda *_args: self._showUncertainty())
         header = ui.landmarkTable.horizontalHeader()
         header.setStretchLastSection(True)
         ui.landmarkTable.setColumnWidth(0, 160)
@@ -67,6 +69,7 @@ class ReviewPanel:
             except MedLandmarkError as error:
                 self._say(str(error))
         self._fill()
+        self._showUncertainty()
         self.opened.emit()
 
     def close(self) -> None:
@@ -129,6 +132,14 @@ class ReviewPanel:
         self._parameters.result = result
         self.open(result)
 
+    def _showUncertainty(self) -> None:
+        """Show or hide the ellipsoids as the box says."""
+        ellipsoids = self.review.ellipsoids if self.review else None
+        if ellipsoids is not None and ellipsoids.is_shown != self._ui.uncertaintyBox.checked:
+            self.review.show_uncertainty(self._ui.uncertaintyBox.checked)
+        noneStated = _("Only a detection in a whole volume, or in a projection of one, states its uncertainty.")
+        self._uncertainty.allow("" if ellipsoids is not None and ellipsoids.has_any else noneStated)
+
     def setShortcutsEnabled(self, enabled: bool) -> None:
         """Keyboard shortcuts live only while the module is shown."""
         import qt
@@ -185,9 +196,10 @@ class ReviewPanel:
     def _showRow(self, row: int) -> None:
         landmark = self.review.landmarks.landmarks[row]
         confidence = "" if landmark.confidence is None else f"{100 * landmark.confidence:.0f} %"
-        texts = (landmark.name, statusText(landmark.status), confidence, positionText(landmark))
-        for column, text in enumerate(texts):
+        place = positionText(landmark, self._covariance(landmark.name))
+        for column, text in enumerate((landmark.name, statusText(landmark.status), confidence, place)):
             setCell(self._ui.landmarkTable, row, column, text)
+        self._ui.landmarkTable.item(row, 3).setToolTip(place)  # which the column may be too narrow for
         statusCell = self._ui.landmarkTable.item(row, 1)
         statusCell.setIcon(statusIcon(landmark.status))
         statusCell.setToolTip(landmark.reason)
@@ -205,12 +217,21 @@ class ReviewPanel:
         if not name:
             self._ui.landmarkText.setText("")
             return
+        from ..mrml.uncertainty import worst_sd_mm
+
         landmark = self.review.landmarks[name]
         definition = self.review.scheme.landmarks[self.review.scheme.index(name)].definition
         state = statusText(landmark.status) + (f": {landmark.reason}" if landmark.reason else "")
+        covariance = self._covariance(name)
+        if covariance is not None:
+            state += "; " + _("standard deviation up to {sd:.2f} mm").format(sd=worst_sd_mm(covariance))
         self._ui.landmarkText.setText(
             _("{name}: {definition} ({state})").format(name=name, definition=definition, state=state)
         )
+
+    def _covariance(self, name: str) -> Any | None:
+        """(3, 3) RAS mm² of a landmark where the detection stated it and nobody moved the point since."""
+        return self.review.ellipsoids.covariances(self.review.landmarks).get(name)
 
     def _updateButtons(self) -> None:
         noResult = "" if self.review else _("There is no result yet.")
@@ -224,12 +245,15 @@ class ReviewPanel:
         )
 
 
-def positionText(landmark: Landmark) -> str:
-    """Where it is: RAS in mm where the image is calibrated, else the pixel."""
+def positionText(landmark: Landmark, covariance: Any | None = None) -> str:
+    """Where it is: RAS in mm where the image is calibrated, else the pixel; with its standard deviation if known."""
+    from ..mrml.uncertainty import worst_sd_mm
+
     if not landmark.status.is_usable:
         return ""
     if landmark.ras is not None:
-        return ", ".join(f"{value:.1f}" for value in landmark.ras) + " mm"
+        place = ", ".join(f"{value:.1f}" for value in landmark.ras)
+        return f"{place} mm" if covariance is None else f"{place} ± {worst_sd_mm(covariance):.1f} mm"
     return ", ".join(f"{value:.1f}" for value in landmark.ijk[:2]) + " px"
 
 

@@ -18,14 +18,16 @@ _VIRTUAL = {"sizeHint", "minimumSizeHint"}
 _LIBRARIES = (QtCore, QtGui, QtWidgets)
 
 
-def keep_none_alive() -> None:
-    """Give None so many references that no process uses them up.
+def keep_constants_alive() -> None:
+    """Give None, True and False so many references that no process uses them up.
 
-    PySide6 6.12 takes one away with every call of a function that returns nothing. Before Python 3.12 they are counted,
-    and after some 20,000 calls Python would abort ("deallocating None").
+    PySide6 6.12 takes one from None with every call of a function that returns nothing, and one from True with every
+    `disconnect`. Before Python 3.12 they are counted, and after some 20,000 calls, or at its end, Python would abort
+    ("deallocating None", "deallocating True or False").
     """
     if sys.version_info < (3, 12):
-        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40  # the first field of every object
+        for constant in (None, True, False):
+            ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 40  # the first field of every object
 
 
 def give_properties(qt_class: type) -> None:
@@ -74,7 +76,7 @@ class QtModule(types.ModuleType):
 
 def make_qt_module(ui_loader: type) -> types.ModuleType:
     """The module to register as `qt`."""
-    keep_none_alive()
+    keep_constants_alive()
     for library in _LIBRARIES:
         for name in dir(library):
             candidate = getattr(library, name)

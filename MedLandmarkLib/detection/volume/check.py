@@ -36,6 +36,7 @@ def require_volume(image: Image, frame: int | None = None) -> int:
             f"{name} states no voxel size ({image.calibration.source}), without which a volume cannot be cut in any "
             "direction. Give the pixel spacing with --spacing."
         )
+    _require_numbers(image.pixels[frame], name)
     values = np.unique(sampled(image.pixels[frame]))
     if len(values) == 1:
         raise ImageError(f"{name} has the value {values[0]} everywhere: there is nothing to find in it.")
@@ -46,3 +47,15 @@ def require_volume(image: Image, frame: int | None = None) -> int:
             "picture. Give the image that it was drawn on."
         )
     return frame
+
+
+def _require_numbers(pixels: np.ndarray, name: str) -> None:
+    """`read_image` and the scene replace what is no number, and say so; of an image made by hand nobody has."""
+    if pixels.dtype.kind != "f":
+        return
+    bad = sum(int(np.count_nonzero(~np.isfinite(one_slice))) for one_slice in pixels)
+    if bad:
+        raise ImageError(
+            f"{name} has {bad} voxels that are no finite numbers (NaN or infinite). Replace them, for instance by the "
+            "lowest value, before it is searched."
+        )

@@ -15,6 +15,7 @@ from ...measure import measure
 from ...models.loading import LoadedModel
 from ...plane import DIRECTIONS
 from ...plane.placing import box_ras
+from ...plane.sweep import VOLUME_SETTING
 from ...scheme import Scheme
 from ..pipeline import LandmarkDetector
 from ..result import Detection, FrameResult, ModelIdentity
@@ -24,8 +25,6 @@ from .knowledge import PlaneGeometry, VolumeKnowledge
 from .pose import Pose, find_pose
 from .reader import NetworkReader, PlaneReader
 from .search import FoundPoint, SearchArea, search
-
-VOLUME_SETTING = "volume"  # among the settings of a detection
 
 # Of a volume's longest side, for a model that was not trained on volumes: px across, and planes along it.
 _PLAIN_PX, _PLAIN_PLANES = 257, 24
@@ -45,7 +44,7 @@ class VolumeDetector:
     def __init__(self, scheme: Scheme | str, model: LoadedModel | str = "lite", **settings: Any) -> None:
         self.detector = LandmarkDetector(scheme, model, **settings)
         self.scheme, self.model = self.detector.scheme, self.detector.model
-        self.knowledge = VolumeKnowledge.load(self.model.card.folder)
+        self.knowledge = VolumeKnowledge.load(self.model.card.folder, self.model.card.volume)
 
     def detect(
         self,
@@ -151,6 +150,7 @@ class VolumeDetector:
             for name, point in zip(self.scheme.names, found, strict=True)
             if point is not None
         }
+        card = self.model.card
         settings = {
             "device": str(self.detector.detector.device),
             "precision": self.detector.detector.precision,
@@ -158,10 +158,10 @@ class VolumeDetector:
             VOLUME_SETTING: {
                 "directions": list(directions),
                 "covariance_ras_mm2": covariances,
+                **({"knowledge_sha256": card.volume.sha256} if card.volume else {}),
                 **({} if pose is None else {"pose_correlation": pose.correlation}),
             },
         }
-        card = self.model.card
         return Detection(
             image,
             self.scheme,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import ModelError
+from ...models.catalogue import VolumeFile, read_card
+from ...models.folder import CARD_NAME, file_sha256, write_json
 from .pose import PoseTemplate
 from .shape import ShapePrior
 
@@ -55,7 +57,7 @@ class VolumeKnowledge:
     spread: float | None = None
 
     def save(self, folder: Path) -> Path:
-        """Write `folder`/volume.safetensors, whole or not at all."""
+        """Write `folder`/volume.safetensors, whole or not at all, and its hash and size into the card there."""
         from safetensors.numpy import save_file
 
         tensors = {}
@@ -73,12 +75,19 @@ class VolumeKnowledge:
             metadata={_SETTINGS: json.dumps({**asdict(self.geometry), "noise": self.noise, "spread": self.spread})},
         )
         os.replace(partial, folder / FILE_NAME)
+        _note_in_card(folder)
         return folder / FILE_NAME
 
     @classmethod
-    def load(cls, folder: Path | None) -> VolumeKnowledge | None:
-        """What stands beside a model's card, or None where it does not know volumes. Raises ModelError if damaged."""
+    def load(cls, folder: Path | None, noted: VolumeFile | None = None) -> VolumeKnowledge | None:
+        """What stands beside a model's card, or None where it does not know volumes.
+
+        noted: what the card says of the file; cards of earlier versions say nothing. Raises ModelError where the file
+        is damaged, or gone or another one than the card names.
+        """
         path = None if folder is None else folder / FILE_NAME
+        if path is not None and noted is not None:
+            _require_noted(path, noted)
         if path is None or not path.is_file():
             return None
         from safetensors import SafetensorError, safe_open
@@ -98,3 +107,26 @@ class VolumeKnowledge:
             raise ModelError(f"{path} does not hold {', '.join(sorted(_TENSORS))} of one shape. Get the model again.")
         template = PoseTemplate(tensors["template"].astype(np.float32) / 65535, tensors["template_to_canonical"])
         return cls(geometry, template, ShapePrior(tensors["mean"], tensors["covariance"]), noise, spread)
+
+
+def _note_in_card(folder: Path) -> None:
+    if not (folder / CARD_NAME).is_file():
+        return
+    path = folder / FILE_NAME
+    noted = VolumeFile(FILE_NAME, file_sha256(path), path.stat().st_size)
+    write_json(folder / CARD_NAME, replace(read_card(folder / CARD_NAME), volume=noted).to_json())
+
+
+def _require_noted(path: Path, noted: VolumeFile) -> None:
+    if noted.file != FILE_NAME:
+        raise ModelError(f"{path.parent}: the card names '{noted.file}' for volumes; it must be {FILE_NAME}.")
+    if not path.is_file():
+        raise ModelError(
+            f"{path} is gone, without which the model knows no volumes. Copy the whole model folder again."
+        )
+    size = path.stat().st_size
+    if size != noted.size_bytes or file_sha256(path) != noted.sha256:
+        raise ModelError(
+            f"{path} ({size} bytes) is not the file that the model's card names ({noted.size_bytes} bytes, sha256 "
+            f"{noted.sha256[:12]}...). Copy the whole model folder again, or get the model again."
+        )

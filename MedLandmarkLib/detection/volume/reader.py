@@ -10,12 +10,16 @@ import numpy as np
 
 from ...errors import DetectionCancelled
 from ...image import Image
+from ...models.device import default_batch_size
 from ...plane import Plane
 from ..detector import Detector
 from .pictures import neighbour_picture
 
 # Planes cut and shown to the network together; the memory of a sweep does not grow beyond that.
 PLANES_AT_A_TIME = 32
+_USUAL_PX = 129 * 129  # the canvas of models that were trained on planes of volumes
+
+Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +71,7 @@ class NetworkReader:
         self.neighbour_px, self.should_stop = neighbour_px, should_stop
         self.planes_shown = 0
 
-    def read(self, planes: Sequence[Plane], progress: Callable[[float, str], None] | None = None) -> PlaneReadings:
+    def read(self, planes: Sequence[Plane], progress: Progress | None = None) -> PlaneReadings:
         """The peaks in each plane, PLANES_AT_A_TIME of them in memory at once."""
         plane_xy, heights = [], []
         for first in range(0, len(planes), PLANES_AT_A_TIME):
@@ -75,17 +79,19 @@ class NetworkReader:
                 raise DetectionCancelled("Detection was stopped before it was complete.")
             if progress:
                 progress(first / len(planes), f"plane {first + 1} of {len(planes)}")
-            for xy, height in self._batch(planes[first : first + PLANES_AT_A_TIME]):
+            batch = planes[first : first + PLANES_AT_A_TIME]
+            for xy, height in self._batch(batch, _part_of(progress, first, len(batch), len(planes))):
                 plane_xy.append(xy)
                 heights.append(height)
         return PlaneReadings.of(planes, np.stack(plane_xy), np.stack(heights))
 
-    def _batch(self, planes: Sequence[Plane]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _batch(self, planes: Sequence[Plane], progress: Progress | None) -> list[tuple[np.ndarray, np.ndarray]]:
         pictures = [neighbour_picture(self.image, plane, self.neighbour_px, self.frame) for plane in planes]
         shown = [number for number, picture in enumerate(pictures) if picture.any()]
         found = self.detector.detect(
-            [pictures[number] for number in shown], batch_size=PLANES_AT_A_TIME, should_stop=self.should_stop
-        )
+            [pictures[number] for number in shown],
+            batch_size=self._together(), progress=progress, should_stop=self.should_stop,
+        )  # fmt: skip
         self.planes_shown += len(shown)
         count = self.landmark_count
         results = [(np.zeros((count, 2)), np.zeros(count))] * len(planes)
@@ -93,6 +99,21 @@ class NetworkReader:
         for number, peaks in zip(shown, found, strict=True):
             results[number] = (peaks.picture_xy, peak_heights(peaks.score, peaks.step_px, sigma))
         return results
+
+    def _together(self) -> int:
+        """How many planes go through the network at once: all, unless its canvas is larger than a volume model's."""
+        width, height = self.detector.input.size_wh
+        as_large = PLANES_AT_A_TIME * _USUAL_PX // (width * height)
+        return min(PLANES_AT_A_TIME, max(as_large, default_batch_size(self.detector.device)))
+
+
+def _part_of(progress: Progress | None, first: int, count: int, total: int) -> Progress | None:
+    """Progress within `count` of `total` planes, from plane number `first` on."""
+    if progress is None:
+        return None
+    return lambda share, _: progress(
+        (first + share * count) / total, f"plane {min(first + int(share * count) + 1, total)} of {total}"
+    )
 
 
 def peak_heights(score: np.ndarray, step_px: np.ndarray, sigma: float) -> np.ndarray:
