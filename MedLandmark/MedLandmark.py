@@ -113,18 +113,18 @@ class MedLandmarkLogic(ScriptedLoadableModuleLogic):
 
         return parameterNodeClass()(super().getParameterNode())
 
-    def detect(self, volume, scheme, model="lite", device="auto", sliceIndex=None, sliceNode=None, clip=False):
+    def detect(self, volume, scheme, model="lite", device="auto", sliceIndex=None, **choices):
         """Find the landmarks of a scheme in an image, and wait for them with the application alive.
 
-        :param volume: scalar or vector volume node; one slice, or several and a `sliceIndex` or a `sliceNode`.
+        :param volume: scalar or vector volume node; of several slices with one of `sliceIndex` and the choices below.
         :param scheme: id of a landmark scheme, such as "head-19", or the path of a scheme file.
-        :param model: id of a model that is installed.
-        :param device: "auto", "cpu", "cuda" or "mps". clip: whether to use all frames of the volume's sequence.
-        :param sliceIndex: which stored slice of a volume, from 0; or sliceNode: the slice view that shows it, or a cut.
+        :param model: id of a model that is installed. device: "auto", "cpu", "cuda" or "mps". sliceIndex: from 0.
+        :param choices: `sliceNode`: the slice view that shows a slice, or a cut; `directions`: search the whole volume,
+            some of "sagittal", "coronal", "axial"; `clip=True`: use all frames of the volume's sequence.
         :return: fiducial node with one control point per landmark.
         :raises MedLandmarkLib.errors.MedLandmarkError: for an input, scheme or model that cannot be used.
         """
-        return self.detection.detect(volume, scheme, model, device, sliceIndex, sliceNode=sliceNode, clip=clip)
+        return self.detection.detect(volume, scheme, model, device, sliceIndex, **choices)
 
     def close(self):
         self.detection.close()

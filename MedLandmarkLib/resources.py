@@ -1,7 +1,8 @@
-"""Where the data files of the library are: schemes, model cards, JSON schemas, the embedded weights."""
+"""Where the library's data files are (schemes, model cards, JSON schemas, the embedded weights), and the user's own."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -15,3 +16,16 @@ def resource_path(*parts: str) -> Path:
         if (root / "Schemes").is_dir():
             return root.joinpath(*parts)
     raise FileNotFoundError(f"No Resources folder beside {package}: reinstall MedLandmark.")
+
+
+def user_folder() -> Path:
+    """The folder of what the user has: models and runs; not made here. $MEDLANDMARK_HOME goes before the system's own.
+
+    Raises ImportError where the system's own is to be asked for and platformdirs is not installed.
+    """
+    home = os.environ.get("MEDLANDMARK_HOME")
+    if home:
+        return Path(home).expanduser()
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("MedLandmark", appauthor=False))

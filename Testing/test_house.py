@@ -35,7 +35,7 @@ ALLOWED = {
     **dict.fromkeys(("cli", "__main__"), NUMERICAL | {"typer", "click", "rich"}),
 }
 # What a function may load when it is called, beyond what its room may.
-LAZY = {"export": {"matplotlib", "PIL", "av"}, "image": {"av"}}
+LAZY = {"export": {"matplotlib", "PIL", "av"}, "image": {"av"}, "resources": {"platformdirs"}}
 
 
 def library_files() -> list[Path]:

@@ -13,8 +13,8 @@ from MedLandmarkLib.errors import SchemeError
 from MedLandmarkLib.scheme import KINDS, Scheme, list_schemes, load_scheme
 
 SHIPPED = {
-    "a4c-4": 4, "chest-6": 6, "fetal-head-4": 4, "hand-37": 37, "head-19": 19, "heart-lung-6": 6, "leg-26": 26,
-    "mouse-skull-45": 45, "plax-4": 4, "spine-68": 68, "tooth-16": 16,
+    "a4c-4": 4, "afids-32": 32, "chest-6": 6, "fetal-head-4": 4, "hand-37": 37, "head-19": 19, "heart-lung-6": 6,
+    "leg-26": 26, "mouse-skull-45": 45, "plax-4": 4, "spine-68": 68, "tooth-16": 16,
 }  # fmt: skip
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ..detection import Detection, LandmarkDetector
+    from ..detection.atlas import AtlasDetector
+    from ..detection.volume import VolumeDetector
 
 HELP = """Find landmarks in images and write them to files.
 
@@ -82,7 +84,7 @@ def detect_command(
         outputs = [path for stem in stems.values() for path in output_paths(output, stem, figure)]
         outputs += [path for stem in stems.values() for path in clip_output_paths(output, stem, figure, overlay, True)]
         refuse_to_overwrite(images, outputs)
-        detector = open_detector(scheme, model, device, precision.value, flip)
+        detector = open_detector(scheme, model, device, precision.value, flip, whole_volumes=slice_index is None)
         output.mkdir(parents=True, exist_ok=True)
         failures = 0
         with counting_bar() as bar:
@@ -111,28 +113,49 @@ def detect_command(
 
 
 def open_detector(
-    scheme: str, model: str | None, device: str = "auto", precision: str = "fp32", flip: bool | None = None
-) -> LandmarkDetector:
-    """The detector for a scheme, with its model loaded. Raises SchemeError, ModelError."""
-    from ..scheme import load_scheme
+    scheme: str,
+    model: str | None,
+    device: str = "auto",
+    precision: str = "fp32",
+    flip: bool | None = None,
+    whole_volumes: bool = False,
+) -> LandmarkDetector | VolumeDetector | AtlasDetector:
+    """The detector for a scheme, with its model loaded. Raises SchemeError, ModelError.
 
-    definition = load_scheme(scheme)
+    whole_volumes: a model that was made for volumes is to search all of them, and not a slice.
+    """
+    from ..models.own_scheme import scheme_known_to
+
+    definition = scheme_known_to(scheme, model)
     model = choose_model(definition, model)
-    from ..detection import LandmarkDetector
+    from ..detection import LandmarkDetector, open_volume_detector
+    from ..detection.opening import is_for_volumes
 
+    if whole_volumes and is_for_volumes(model):
+        return open_volume_detector(definition, model, device=device, precision=precision, flip=flip)
     return LandmarkDetector(definition, model, device=device, precision=precision, flip=flip)
 
 
 def detect_with_bar(
-    detector: LandmarkDetector, image: object, frames: object, slice_index: int | None, bar: Progress
+    detector: LandmarkDetector | VolumeDetector | AtlasDetector,
+    image: object,
+    frames: object,
+    slice_index: int | None,
+    bar: Progress,
 ) -> Detection:
-    """Detect in one image; a long one (a cine) shows a second bar."""
+    """Detect in one image; a long one (a cine, a volume) shows a second bar."""
+    from ..detection.atlas import AtlasDetector
+    from ..detection.volume import VolumeDetector
+
     task = bar.add_task("", total=100, visible=False)
 
     def advance(fraction: float, text: str) -> None:
         bar.update(task, completed=round(100 * fraction), description=text, visible=True)
 
     try:
+        if isinstance(detector, (VolumeDetector, AtlasDetector)):
+            frame = frames[0] if frames != "all" and image.frame_count > 1 else None
+            return detector.detect(image, frame=frame, progress=advance)
         return detector.detect(image, frames=frames, slice_index=slice_index, progress=advance)
     finally:
         bar.remove_task(task)

@@ -31,11 +31,15 @@ ModelId = Annotated[str, typer.Argument(metavar="ID", help="Id of a model, as 'm
 IMPORT_HELP = """Install models from files that you have.
 
 Accepted are the released zip under any folder names, the checkpoints in it, the Sapiens base, whole (non-LoRA)
-checkpoints and safetensors. What a file is shows in its tensors, not in its name. Nothing in a file is executed.
+checkpoints and safetensors; and the model folder that training and teaching leave, or a zip of it, which describes
+itself and brings the scheme of its owner's landmarks. What a file is shows in its tensors, not in its name. Nothing in
+a file is executed.
 
     medlandmark models import sapiens_0.3b_epoch_1600_clean.pth
 
     medlandmark models import checkpoints.zip
+
+    medlandmark models import shared-model.zip
 
     medlandmark models import mine.pth --id mine --base base.pth --scheme plax-4 --architecture architecture.json
 
@@ -135,7 +139,8 @@ def download(
 @models_app.command("import", help=IMPORT_HELP)
 def import_files(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="The .zip, .pth, .pt or .safetensors file(s).")
+        list[Path],
+        typer.Argument(metavar="FILE...", help="The .zip, .pth, .pt or .safetensors file(s), or a model folder."),
     ],
     model_id: Annotated[
         str | None,

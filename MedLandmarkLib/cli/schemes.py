@@ -20,7 +20,7 @@ schemes_app = typer.Typer(
 
 @schemes_app.command("list")
 def list_command(as_json: options.JsonOption = False) -> None:
-    """All schemes that come along: id, title, and how many landmarks and measurements each has."""
+    """All schemes that come along or with an installed model: id, title, how many landmarks and measurements."""
     with plain_errors():
         schemes = list_schemes()
         if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .console import plain_errors
+from .interrupt import StopOnInterrupt
 from .progress import progress_bar
 
 HELP = """Train one network on all the given datasets together, or adapt a trained one to them.
@@ -108,21 +108,7 @@ def train_command(
                 rater=rater,
                 devices=devices,
                 progress=progress,
-                should_stop=_StopOnInterrupt(),
+                should_stop=StopOnInterrupt(),
             )
     if is_first:
         typer.echo(f"Model written to {folder}. Use it with: medlandmark detect IMAGE --scheme SCHEME --model {folder}")
-
-
-class _StopOnInterrupt:
-    """Answers yes once Ctrl-C was pressed, so that the run ends after a whole step and can be resumed."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        signal.signal(signal.SIGINT, self._ask)
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True
-
-    def __call__(self) -> bool:
-        return self.asked

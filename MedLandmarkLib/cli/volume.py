@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ..detection import Detection, LandmarkDetector
+    from ..detection.atlas import AtlasDetector
     from ..detection.volume import VolumeDetector
     from ..image import Image
 
@@ -122,20 +123,20 @@ def volume_command(
 
 def _open(
     task: VolumeTask, scheme: str, model: str | None, device: str, precision: str, flip: bool | None
-) -> VolumeDetector | LandmarkDetector:
+) -> VolumeDetector | AtlasDetector | LandmarkDetector:
     if task.kind != "whole":
         return open_detector(scheme, model, device, precision, flip)
-    from ..scheme import load_scheme
+    from ..models.own_scheme import scheme_known_to
 
-    definition = load_scheme(scheme)
+    definition = scheme_known_to(scheme, model)
     chosen = choose_model(definition, model)
-    from ..detection.volume import VolumeDetector
+    from ..detection import open_volume_detector
 
-    return VolumeDetector(definition, chosen, device=device, precision=precision, flip=flip)
+    return open_volume_detector(definition, chosen, device=device, precision=precision, flip=flip)
 
 
 def _detections(
-    detector: VolumeDetector | LandmarkDetector,
+    detector: VolumeDetector | AtlasDetector | LandmarkDetector,
     image: Image,
     task: VolumeTask,
     directions: tuple[str, ...],

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ..errors import DatasetError
@@ -30,6 +30,7 @@ SIZE_COLUMNS = {2: ("width", "height"), 3: ("size_i", "size_j", "size_k")}
 DESCRIPTION, CASES, LANDMARKS = "dataset.json", "cases.csv", "landmarks.csv"
 
 Row = Mapping[str, str]
+_LINE = " line"  # in a row: which of the file it is; the blank keeps it apart from the columns
 
 
 def spacing_columns(dimension: int) -> tuple[str, ...]:
@@ -37,9 +38,10 @@ def spacing_columns(dimension: int) -> tuple[str, ...]:
     return tuple(f"spacing_{axis}_mm" for axis in AXES[dimension])
 
 
-def examine_folder(folder: Path) -> tuple[LandmarkDataset, list[Finding]]:
+def examine_folder(folder: Path, only: Collection[str] | None = None) -> tuple[LandmarkDataset, list[Finding]]:
     """What can be read of a folder, and what is wrong with it; images are not opened.
 
+    only: the cases to read; of all others neither a row of cases.csv nor a reading is looked at.
     Raises DatasetError where one of the three files is missing or malformed.
     """
     if not folder.is_dir():
@@ -47,29 +49,34 @@ def examine_folder(folder: Path) -> tuple[LandmarkDataset, list[Finding]]:
     found: list[Finding] = []
     description = _read_description(folder / DESCRIPTION)
     names, dimension = _landmark_names(folder, description), _dimension(folder, description)
-    case_rows = read_rows(folder / CASES, ("case", "file", *SIZE_COLUMNS[dimension]))
-    point_rows = read_rows(folder / LANDMARKS, ("case", "rater", "landmark", *AXES[dimension]))
+    case_rows = read_rows(folder / CASES, ("case", "file", *SIZE_COLUMNS[dimension]), only)
+    point_rows = read_rows(folder / LANDMARKS, ("case", "rater", "landmark", *AXES[dimension]), only)
     known_cases = frozenset(row["case"] for row in case_rows)
     points = _points(folder / LANDMARKS, point_rows, names, dimension, known_cases, found)
     cases = _cases(folder / CASES, case_rows, points, dimension, found)
     if not case_rows:
         found.append(error("split", f"{folder / CASES}: holds no case", "it needs one row per image"))
-    found += _declared_splits(folder / DESCRIPTION, description, cases)
+    if only is None:
+        found += _declared_splits(folder / DESCRIPTION, description, cases)
     if dimension == 2:
         found += contradictions(folder / LANDMARKS, point_rows, cases)
     name = str(description.get("name") or folder.name)
     return LandmarkDataset(name, folder, names, cases, dimension), found
 
 
-def read_rows(path: Path, columns: tuple[str, ...]) -> list[Row]:
-    """The rows of a CSV file that must have at least `columns`. Raises DatasetError."""
+def read_rows(path: Path, columns: tuple[str, ...], only: Collection[str] | None = None) -> list[Row]:
+    """The rows of a CSV file that must have at least `columns`; of the cases `only`. Raises DatasetError."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             missing = [column for column in columns if column not in (reader.fieldnames or ())]
             if missing:
                 raise DatasetError(f"{path}: column '{missing[0]}' is missing; it needs: {', '.join(columns)}.")
-            return [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+            return [
+                {key: (value or "").strip() for key, value in row.items() if key} | {_LINE: str(line)}
+                for line, row in enumerate(reader, start=2)
+                if only is None or (row["case"] or "").strip() in only
+            ]
     except OSError as failure:
         raise DatasetError(f"{path}: cannot be read ({failure.strerror}); a dataset folder needs it.") from failure
     except (UnicodeDecodeError, csv.Error) as failure:
@@ -112,9 +119,9 @@ def _points(
     """case -> rater -> landmark -> point, of landmarks.csv."""
     points: dict[str, dict[str, dict[str, Point]]] = {}
     strangers: set[str] = set()  # a case or a landmark that is not known is said once
-    for line, row in enumerate(rows, start=2):
+    for row in rows:
         case, rater, name = row["case"], row["rater"], row["landmark"]
-        place = Place(f"{path}, line {line}", found, case)
+        place = Place(f"{path}, line {row[_LINE]}", found, case)
         if case not in cases:
             if case not in strangers:
                 place.fault("case", f"case '{case}' is not in {CASES}", value=case)
@@ -135,11 +142,11 @@ def _points(
 def _cases(
     path: Path, rows: list[Row], points: Mapping[str, Mapping], dimension: int, found: list[Finding]
 ) -> tuple[Case, ...]:
-    own_columns = {"case", "file", "subject", "split", *SIZE_COLUMNS[dimension], *spacing_columns(dimension)}
+    own_columns = {_LINE, "case", "file", "subject", "split", *SIZE_COLUMNS[dimension], *spacing_columns(dimension)}
     cases: dict[str, Case] = {}
-    for line, row in enumerate(rows, start=2):
+    for row in rows:
         case_id = row["case"]
-        place = Place(f"{path}, line {line}", found, case_id)
+        place = Place(f"{path}, line {row[_LINE]}", found, case_id)
         if not case_id or case_id in cases:
             place.fault("case", f"case '{case_id}' is empty or given twice", value=case_id)
             continue

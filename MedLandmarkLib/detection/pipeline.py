@@ -11,7 +11,10 @@ from ..errors import ImageError
 from ..image import Image, read_image
 from ..landmark import Landmark, LandmarkSet, Status
 from ..measure import measure
+from ..models.atlas import LoadedAtlas
+from ..models.choice import choose_model
 from ..models.loading import LoadedModel
+from ..models.own_scheme import scheme_known_to
 from ..models.store import load_model
 from ..plane import (
     PLANE_SETTING,
@@ -50,14 +53,15 @@ class LandmarkDetector:
         precision: str = "fp32",
         flip: bool | None = None,
     ) -> None:
-        self.scheme = load_scheme(scheme) if isinstance(scheme, str) else scheme
+        own = model if isinstance(model, str) else None
+        self.scheme = scheme_known_to(scheme, own) if isinstance(scheme, str) else scheme
         self.model = load_model(model) if isinstance(model, str) else model
         card = self.model.card
-        channels = card.channels(self.scheme.id)
+        channels, geometry = card.channels(self.scheme.id), card.input_for(self.scheme.id)
         self.confidence = read_confidence(card, self.scheme)
         self.detector = Detector(
             self.model.network,
-            card.input_for(self.scheme.id),
+            geometry,
             channels=slice(channels.first, channels.stop),
             device=device,
             precision=precision,
@@ -78,7 +82,8 @@ class LandmarkDetector:
 
         Of a volume, slice_index names a stored slice, or plane is a cut through it in any direction (`oblique_plane`).
         progress is called with a fraction 0..1 and a text; should_stop is asked between batches, and
-        DetectionCancelled is raised when it answers yes. Raises ImageError for a frame or slice that does not exist.
+        DetectionCancelled is raised when it answers yes. Raises ImageError for a frame or slice that does not exist, or
+        a plane outside the volume.
         """
         if plane is not None and slice_index is not None:
             raise ImageError(f"A plane and slice {slice_index} were given; give one of them.")
@@ -86,7 +91,7 @@ class LandmarkDetector:
         results: list[FrameResult] = []
         for start in range(0, len(wanted), _FRAMES_AT_A_TIME):
             pictures = [
-                stored_plane(image, frame, slice_index) if plane is None else oblique_plane(image, plane, frame)
+                stored_plane(image, frame, slice_index) if plane is None else _cut(image, plane, frame)
                 for frame in wanted[start : start + _FRAMES_AT_A_TIME]
             ]
             peaks = self.peaks(
@@ -156,7 +161,7 @@ class LandmarkDetector:
 def detect(
     image: Image | Path | str,
     scheme: Scheme | str,
-    model: LoadedModel | str = "lite",
+    model: LoadedModel | LoadedAtlas | str | None = None,
     *,
     device: str = "auto",
     precision: str = "fp32",
@@ -170,20 +175,40 @@ def detect(
     """Find landmarks in one image: the whole library in one call.
 
     image: an Image or the path of one. scheme: for example "head-19" (`medlandmark schemes list`). model: an id of the
-    catalogue or of an imported model, "lite" being the one that ships with the library.
+    catalogue or of an imported model; else one that ships with the library and knows the scheme, or an installed one.
+    A model that is made for volumes searches the whole volume where neither a slice nor a plane is named.
     For many images make one LandmarkDetector and call its `detect`, so that the model is loaded once.
     """
+    from .opening import is_for_volumes, open_detector, open_volume_detector
+
     if not isinstance(image, Image):
         image = read_image(image)
-    detector = LandmarkDetector(scheme, model, device=device, precision=precision, flip=flip)
-    return detector.detect(
+    if model is None:
+        model = choose_model(load_scheme(scheme) if isinstance(scheme, str) else scheme)
+    settings = {"device": device, "precision": precision, "flip": flip}
+    frames = frames if isinstance(frames, str) else tuple(frames)
+    if slice_index is None and plane is None and is_for_volumes(model):
+        frame = frames[0] if image.frame_count > 1 and frames != "all" else None
+        in_space = open_volume_detector(scheme, model, **settings)
+        return in_space.detect(image, frame=frame, progress=progress, should_stop=should_stop)
+    return open_detector(scheme, model, **settings).detect(
         image,
-        frames=frames if isinstance(frames, str) else tuple(frames),
+        frames=frames,
         slice_index=slice_index,
         plane=plane,
         progress=progress,
         should_stop=should_stop,
     )
+
+
+def _cut(image: Image, plane: Plane, frame: int) -> SampledPicture:
+    """The picture of a plane. Raises ImageError where it shows nothing of the image."""
+    cut = oblique_plane(image, plane, frame)
+    if not cut.shows_image:
+        centre = plane.ras_from_plane((np.array(plane.size_wh) - 1) / 2)
+        where = ", ".join(f"{value:.1f}" for value in centre)
+        raise ImageError(f"The plane about ({where}) mm RAS lies outside the volume: there is nothing to see in it.")
+    return cut
 
 
 def _part_of(progress: Progress | None, start: int, count: int, total: int) -> Progress | None:

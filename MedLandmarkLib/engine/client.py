@@ -96,23 +96,29 @@ class EngineClient:
         frames: Iterable[int] | str = (0,),
         slice_index: int | None = None,
         plane: Plane | None = None,
+        directions: Sequence[str] | None = None,
+        projection: Mapping[str, Any] | None = None,
     ) -> int:
         """Ask for the landmarks of an image, with the arguments of `MedLandmarkLib.detect`; the number of the job.
 
         image: the path of a file, or an Image, whose pixels go to the worker by a temporary file, which is written from
         a thread and removed after the job: leave the array alone until then. The result is the document of
-        `STEM.landmarks.json` (Resources/Landmarks-schema.json). plane: instead of a slice, a cut through a volume.
+        `STEM.landmarks.json` (Resources/Landmarks-schema.json). plane: instead of a slice, a cut through a volume;
+        directions: the whole volume, and projection: a slab of it, as in `DetectRequest`.
         Raises EngineError for arguments that make no sense; all else comes by `failed`.
         """
         settings = {"model": model, "device": device, "precision": precision, "flip": flip}
         settings |= {"frames": frames, "slice_index": slice_index}
         settings |= {"plane": None if plane is None else plane.to_fields()}
+        settings |= {"directions": directions, "projection": projection}
         if isinstance(image, (str, os.PathLike)):
             path = os.path.abspath(os.path.expanduser(image))  # the worker works in another folder
-            return self.request("detect", DetectRequest(path, scheme, **settings).to_fields())
+            asked = DetectRequest(path, scheme, **settings)
+            return self.request(asked.kind, asked.to_fields())
         require_sendable(image)
         job = self._files.job(self._next_id(), "detect")
-        job.fields = DetectRequest(image_fields(image, job.file), scheme, **settings).to_fields()
+        asked = DetectRequest(image_fields(image, job.file), scheme, **settings)
+        job.kind, job.fields = asked.kind, asked.to_fields()
         self._files.write(job, partial(write_pixels, image.pixels))
         return self._add(job)
 
@@ -131,15 +137,18 @@ class EngineClient:
         return self._add(ClientJob(self._next_id(), kind, dict(fields or {})))
 
     def cancel(self, job: int) -> None:
-        """Stop a job; `cancelled` comes within a second. Without effect where it is over."""
+        """Stop a job; `cancelled` comes within a second, or within `finish_s` its best result so far, unless cancelled
+        again. Without effect where it is over."""
         for one in tuple(self._jobs):
             if one.id != job:
                 continue
             if one is not self._running:
                 self._end(one, self.cancelled)
             elif one.cancel_at is None:
-                one.cancel_at = time.monotonic() + self._cancel_after_s
+                one.cancel_at = time.monotonic() + (one.finish_s or self._cancel_after_s)
                 self._link.send(Cancel(job))
+            elif one.finish_s is not None:
+                one.cancel_at, one.finish_s = time.monotonic(), None
 
     def restart(self) -> None:
         """End the worker, with the job that it has, and start another; the jobs that wait go to the new one."""
@@ -213,7 +222,7 @@ class EngineClient:
                 self._take_news(self._running, news)
 
     def _take_news(self, job: ClientJob, news: Message) -> None:
-        is_unwanted = job.cancel_at is not None
+        is_unwanted = job.cancel_at is not None and job.finish_s is None
         if isinstance(news, Cancelled) or (is_unwanted and isinstance(news, (Result, Failure))):
             self._end(job, self.cancelled)
         elif isinstance(news, Progress) and not is_unwanted:

@@ -18,7 +18,8 @@ class ClientJob:
     """One request on its way.
 
     is_ready: its temporary file is written. is_dropped: nobody wants it any more. cancel_at: when a running job that
-    was cancelled is given up on, seconds of the monotonic clock. frames: what has come of a result in parts.
+    was cancelled is given up on, seconds of the monotonic clock. frames: what has come of a result in parts. finish_s:
+    how long it may take, after a cancel, to end with a result of its own; None where a cancelled job has none.
     """
 
     id: int
@@ -29,6 +30,7 @@ class ClientJob:
     is_dropped: bool = False
     cancel_at: float | None = None
     frames: list[Any] = field(default_factory=list)
+    finish_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import EngineError, ImageError
 
@@ -65,24 +65,32 @@ def calibration_from_fields(fields: Mapping[str, Any]) -> Calibration:
 
 def write_pixels(pixels: np.ndarray, path: Path, is_dropped: Callable[[], bool]) -> None:
     """Write an array of any layout as .npy, in blocks; give up when `is_dropped`. Raises OSError."""
+    with path.open("wb") as file:
+        append_pixels(pixels, file, is_dropped)
+
+
+def append_pixels(pixels: np.ndarray, file: BinaryIO, is_dropped: Callable[[], bool]) -> None:
+    """Write an array as .npy at the end of a file; several in a row are read in the same order."""
     import numpy as np
     from numpy.lib import format as npy
 
     header = {"descr": npy.dtype_to_descr(pixels.dtype), "fortran_order": False, "shape": pixels.shape}
-    with path.open("wb") as file:
-        npy.write_array_header_1_0(file, header)
-        if pixels.flags.c_contiguous:
-            pixels = pixels.reshape(1, -1)
-        for frame in pixels:
-            rows_per_block = max(1, _BLOCK_BYTES * len(frame) // max(frame.nbytes, 1))
-            for start in range(0, len(frame), rows_per_block):
-                if is_dropped():
-                    return
-                file.write(np.ascontiguousarray(frame[start : start + rows_per_block]))
+    npy.write_array_header_1_0(file, header)
+    if pixels.flags.c_contiguous:
+        pixels = pixels.reshape(1, -1)
+    for frame in pixels:
+        rows_per_block = max(1, _BLOCK_BYTES * len(frame) // max(frame.nbytes, 1))
+        for start in range(0, len(frame), rows_per_block):
+            if is_dropped():
+                return
+            file.write(np.ascontiguousarray(frame[start : start + rows_per_block]))
 
 
-def image_from_fields(fields: Mapping[str, Any]) -> Image:
-    """The image as it was before its journey. Raises EngineError for malformed fields, ImageError for a bad file."""
+def image_from_fields(fields: Mapping[str, Any], pixels: np.ndarray | None = None) -> Image:
+    """The image as it was before its journey; `pixels` where they were read already.
+
+    Raises EngineError for malformed fields, ImageError for a bad file.
+    """
     import numpy as np
 
     from ..image import Image
@@ -91,7 +99,7 @@ def image_from_fields(fields: Mapping[str, Any]) -> Image:
         calibration = calibration_from_fields(fields["calibration"])  # before the pixels are read
         times = fields.get("frame_times_s")
         return Image(
-            pixels=_read_pixels(Path(fields["pixels"])),
+            pixels=_read_pixels(Path(fields["pixels"])) if pixels is None else pixels,
             ijk_to_ras=np.array(fields["ijk_to_ras"], np.float64),
             calibration=calibration,
             path=Path(fields["path"]) if fields.get("path") else None,

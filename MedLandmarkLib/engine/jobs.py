@@ -9,17 +9,24 @@ from ..errors import EngineError
 
 
 class JobContext:
-    """What a job sees of the worker: how to report progress, and whether it was asked to stop."""
+    """What a job sees of the worker: how to report progress, and whether it was asked to stop.
 
-    def __init__(self, report: Callable[[float, str], None], should_stop: Callable[[], bool]) -> None:
+    keeps_result: set by a job whose result counts although it was asked to stop, such as the best model so far.
+    """
+
+    def __init__(self, report: Callable[..., None], should_stop: Callable[[], bool]) -> None:
         self._report = report
         self.should_stop = should_stop
+        self.keeps_result = False
         self._fraction = 0.0
 
-    def progress(self, fraction: float, text: str) -> None:
-        """Report a fraction of the whole job; it is kept within 0..1 and never falls."""
+    def progress(self, fraction: float, text: str, **details: Any) -> None:
+        """Report a fraction of the whole job; it is kept within 0..1 and never falls. details: `Progress.details`."""
         self._fraction = max(self._fraction, min(float(fraction), 1.0))
-        self._report(self._fraction, text)
+        if details:
+            self._report(self._fraction, text, details)
+        else:
+            self._report(self._fraction, text)
 
     def part(self, start: float, stop: float) -> Callable[[float, str], None]:
         """A progress function for the part of the job that lies between two fractions."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import EngineError
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 HEARTBEAT_S = 1.0  # between two heartbeats of the worker
 
 
@@ -69,11 +69,15 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Progress:
-    """fraction: 0..1 of the whole job, never less than before. text: what is being done."""
+    """fraction: 0..1 of the whole job, never less than before. text: what is being done.
+
+    details: what a kind of job tells beyond that, for instance the phase of a teaching and its running estimate.
+    """
 
     id: int
     fraction: float
     text: str
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

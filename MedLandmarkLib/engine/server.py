@@ -106,8 +106,9 @@ class Worker:
         """Do the job; whatever it raises becomes a message, and the worker lives on."""
         try:
             importlib.invalidate_caches()  # a package may have been installed since the last job
-            result = self._registry.job(request.kind)(request.fields, self._context(request))
-            if self._stop_current:
+            context = self._context(request)
+            result = self._registry.job(request.kind)(request.fields, context)
+            if self._stop_current and not context.keeps_result:
                 return Cancelled(request.id)
             rest = self._send_frames(request.id, result)
             answer = Result(request.id, rest)
@@ -134,13 +135,13 @@ class Worker:
     def _context(self, request: Request) -> JobContext:
         last_time, last_text = 0.0, None
 
-        def report(fraction: float, text: str) -> None:
+        def report(fraction: float, text: str, details: dict[str, Any] | None = None) -> None:
             nonlocal last_time, last_text
             now = time.monotonic()
             if fraction < 1 and text == last_text and now - last_time < _SECONDS_BETWEEN_PROGRESS:
                 return
             last_time, last_text = now, text
-            self._say(Progress(request.id, fraction, text))
+            self._say(Progress(request.id, fraction, text, details or {}))
 
         return JobContext(report, lambda: self._stop_current)
 

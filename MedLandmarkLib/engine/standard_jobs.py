@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import DetectionCancelled
-from . import model_jobs
+from . import model_jobs, teach_jobs
 from .clip_exchange import clip_document, clip_from_fields
 from .detect_request import DetectRequest
 from .detector_shelf import DetectorShelf
 from .failures import failure_of
 from .image_exchange import image_from_fields
 from .jobs import JobContext, JobRegistry
-
-if TYPE_CHECKING:
-    from ..detection import LandmarkDetector
-
-# Shares of a first detection: reading the image, loading the model, and the detection itself.
-_READ, _LOADED = 0.05, 0.25
+from .ready_detector import ready_detector
+from .volume_jobs import detect_projection_job, detect_volume_job
 
 
 def standard_jobs() -> JobRegistry:
@@ -28,6 +23,11 @@ def standard_jobs() -> JobRegistry:
     registry.on_low_memory(shelf.clear)
     registry.register("detect", partial(detect_job, shelf))
     registry.register("detect_clip", partial(detect_clip_job, shelf))
+    registry.register("detect_volume", partial(detect_volume_job, shelf))
+    registry.register("detect_projection", partial(detect_projection_job, shelf))
+    registry.register("teach", partial(teach_jobs.teach_job, shelf))
+    registry.register("keep_taught", partial(teach_jobs.keep_job, shelf))
+    registry.register("propose", teach_jobs.propose_job)
     registry.register("system", system_job)
     registry.register("models", model_jobs.list_job)
     registry.register("download", partial(model_jobs.download_job, shelf))
@@ -48,7 +48,7 @@ def detect_job(shelf: DetectorShelf, fields: Mapping[str, Any], context: JobCont
     from ..plane import Plane
 
     image = read_image(request.image) if isinstance(request.image, str) else image_from_fields(request.image)
-    detector, start = _detector(shelf, request, context)
+    detector, start = ready_detector(shelf, request, context)
     detection = detector.detect(
         image,
         frames=request.frames,
@@ -72,7 +72,7 @@ def detect_clip_job(shelf: DetectorShelf, fields: Mapping[str, Any], context: Jo
     from ..image.clip_reading import read_clip
 
     clip = read_clip(request.image) if isinstance(request.image, str) else clip_from_fields(request.image)
-    detector, start = _detector(shelf, request, context)
+    detector, start = ready_detector(shelf, request, context)
     from ..detection.cine import detect_clip
 
     detection = detect_clip(detector, clip, progress=context.part(start, 1.0), should_stop=context.should_stop)
@@ -95,25 +95,3 @@ def system_job(fields: Mapping[str, Any], context: JobContext) -> dict[str, Any]
     if torch.backends.mps.is_available():
         devices.append({"id": "mps", "name": "Apple GPU"})
     return {"torch": str(torch.__version__), "why_not": "", "devices": devices}
-
-
-def _detector(shelf: DetectorShelf, request: DetectRequest, context: JobContext) -> tuple[LandmarkDetector, float]:
-    """The detector for a request, and how much of the job is done once it is there."""
-    start = _READ
-    _stop_here(context)
-
-    def loading() -> None:
-        nonlocal start
-        start = _LOADED
-        context.progress(_READ, f"Loading model {request.model}")
-
-    detector = shelf.get(
-        request.scheme, request.model, request.device, request.precision, request.flip, loading=loading
-    )
-    _stop_here(context)
-    return detector, start
-
-
-def _stop_here(context: JobContext) -> None:
-    if context.should_stop():
-        raise DetectionCancelled("The detection was stopped before it began.")

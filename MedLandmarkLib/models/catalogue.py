@@ -97,6 +97,20 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class VolumeFile:
+    """What a model knows of volumes beside its network (`detection.volume.knowledge`), or the annotated volume that it
+    is (`models.atlas`): a file beside card.json."""
+
+    file: str
+    sha256: str
+    size_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.file != Path(self.file).name:
+            raise TypeError(f"file '{self.file}' is not beside the card")
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """One model. `accuracy`, `training` and `expected_seconds` are as in Resources/Model-schema.json."""
 
@@ -106,7 +120,7 @@ class ModelCard:
     family: str
     description: str
     architecture: dict[str, Any]
-    input: InputGeometry
+    input: InputGeometry | None  # None: it reads volumes, not canvases
     schemes: dict[str, SchemeChannels]
     flip_test: bool
     base: str | None
@@ -118,6 +132,7 @@ class ModelCard:
     training: dict[str, Any] | None = None
     confidence: dict[str, Any] | None = None
     weights: Weights | None = None
+    volume: VolumeFile | None = None
     folder: Path | None = field(default=None, compare=False)
     is_embedded: bool = field(default=False, compare=False)
 
@@ -149,6 +164,8 @@ class ModelCard:
     def input_for(self, scheme_id: str) -> InputGeometry:
         """The input geometry for a scheme: the model's own, on the scheme's canvas where it has one."""
         size_wh = self.channels(scheme_id).input_size_wh
+        if self.input is None:
+            raise ModelError(f"Model '{self.id}' finds landmarks in whole volumes, not in pictures or single planes.")
         if size_wh is None:
             return self.input
         heatmap_size_wh = tuple(
@@ -168,13 +185,15 @@ def card_from_json(data: Any, where: str, folder: Path | None = None, is_embedde
         raise ModelError(f"{where}: a model card is a JSON object, not {type(data).__name__}. Import the model again.")
     fields = dict(data)
     try:
-        fields["input"] = InputGeometry(**_with_tuples(fields["input"]))
+        if fields["input"] is not None or fields.get("family") != "atlas":
+            fields["input"] = InputGeometry(**_with_tuples(fields["input"]))
         fields["schemes"] = {
             scheme: SchemeChannels(**_with_tuples(channels)) for scheme, channels in fields["schemes"].items()
         }
         fields["licence"] = Licence(**fields["licence"])
         fields["source"] = Source(**fields["source"]) if fields.get("source") else None
         fields["weights"] = Weights(**fields["weights"]) if fields.get("weights") else None
+        fields["volume"] = VolumeFile(**fields["volume"]) if fields.get("volume") else None
         fields["accuracy"] = tuple(fields.get("accuracy") or ())
         card = ModelCard(**fields, folder=folder, is_embedded=is_embedded)
     except (KeyError, TypeError, AttributeError) as error:

@@ -2,7 +2,8 @@
 
 MODELS/                 $MEDLANDMARK_HOME/models, else models in the user's data folder
   NAME/card.json        what the model is; its own weights are model.safetensors beside it, and what its confidence for
-                        a scheme needs is confidence-SCHEME.safetensors
+                        a scheme needs is confidence-SCHEME.safetensors; scheme.json is the scheme of a model whose
+                        landmarks are the user's own
   bases/SHA256.safetensors   backbones, stored once and shared by every model built on them
   hashes.json           what each address gave the first time it was downloaded
 """
@@ -17,12 +18,15 @@ import re
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import ModelError
+from ..resources import user_folder
+from ..scheme import INSTALLED
 from .catalogue import ModelCard, catalogue, read_card
 
 CARD_NAME = "card.json"
@@ -40,12 +44,7 @@ Progress = Callable[[float, str], None]  # share done 0..1, what is being done
 
 def models_folder() -> Path:
     """The folder of all models; not made here. $MEDLANDMARK_HOME goes before the user's data folder."""
-    home = os.environ.get("MEDLANDMARK_HOME")
-    if home:
-        return Path(home).expanduser() / "models"
-    from platformdirs import user_data_dir
-
-    return Path(user_data_dir("MedLandmark", appauthor=False)) / "models"
+    return user_folder() / INSTALLED
 
 
 def checked_id(model_id: str) -> str:
@@ -65,6 +64,22 @@ def checked_id(model_id: str) -> str:
 
 def model_folder(model_id: str) -> Path:
     return models_folder() / checked_id(model_id)
+
+
+def is_model_folder(path: Path) -> bool:
+    """Whether a path is a model that describes itself: a folder with a card, the card itself, or a zip with a card."""
+    path = Path(path)
+    if path.is_dir():
+        return (path / CARD_NAME).is_file()
+    if path.name == CARD_NAME:
+        return path.is_file()
+    try:
+        if not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return any(PurePosixPath(name).name == CARD_NAME for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
 
 
 def base_path(sha256: str) -> Path:

@@ -35,6 +35,7 @@ def missing_files(card: ModelCard) -> list[Path]:
     if card.weights is None or card.folder is None:
         return [models_folder() / card.id]
     paths = [weights_path(card), base_path(card.weights.base_sha256) if card.weights.base_sha256 else None]
+    paths += [card.folder / card.volume.file] if card.volume else []
     return [path for path in paths if path is not None and not path.is_file()]
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from ..errors import ModelError
+from .atlas import FAMILY as ATLAS
+from .atlas import LoadedAtlas, load_atlas
 from .catalogue import ModelCard
 from .folder import base_path, weights_path
+from .fusion import FusionNetwork
 from .lite import LiteNetwork
 from .lora import adapter_targets, merge_lora
+from .matching import MatchingNetwork
 from .sapiens import SapiensNetwork, infer_architecture, network_state
+from .specialists import SpecialistSet
 from .tensors import TensorFile
+
+_OWN_FAMILIES = {
+    "lite": LiteNetwork, "matching": MatchingNetwork, "specialists": SpecialistSet, "fusion": FusionNetwork,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,14 +34,19 @@ class LoadedModel:
     sha256: str
 
 
-def load(card: ModelCard) -> LoadedModel:
-    """The network of an installed model. Raises ModelError where its files are damaged or do not fit together."""
+def load(card: ModelCard) -> LoadedModel | LoadedAtlas:
+    """The network or the annotated volume that an installed model is.
+
+    Raises ModelError where its files are damaged or do not fit together.
+    """
+    if card.family == ATLAS:
+        return load_atlas(card)
     own_path = weights_path(card)
     if card.is_base or own_path is None or card.weights is None:
         raise ModelError(f"Model '{card.id}' is a base: it detects nothing by itself. Choose a model built on it.")
     own = TensorFile(own_path)
-    if card.family == "lite":
-        network = _lite_network(card, own)
+    if card.family in _OWN_FAMILIES:
+        network = _own_network(card, own, _OWN_FAMILIES[card.family])
     elif card.family == "sapiens":
         base = TensorFile(base_path(card.weights.base_sha256)) if card.weights.base_sha256 else None
         network = _sapiens_network(card, own, base)
@@ -70,10 +85,11 @@ def merged_state(own: TensorFile, base: TensorFile | None) -> dict[str, torch.Te
     return merge_lora(_as_float32(backbone), _as_float32(adapter), in_place=True)
 
 
-def _lite_network(card: ModelCard, own: TensorFile) -> LiteNetwork:
+def _own_network(card: ModelCard, own: TensorFile, family: Callable[..., torch.nn.Module]) -> torch.nn.Module:
+    """A network of ours, made as its card says."""
     try:
         with torch.device("meta"):
-            network = LiteNetwork(**card.architecture)
+            network = family(**card.architecture)
         network.load_state_dict(_as_float32(own.mapped()), strict=True, assign=True)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(

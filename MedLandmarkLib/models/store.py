@@ -5,11 +5,11 @@ This is the door that the rest of the library uses. Listing needs no torch; it i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ModelError
 from .catalogue import ModelCard, read_card
 from .fetching import download_model
 from .folder import CARD_NAME, Progress, damaged_models, models_folder
@@ -22,6 +22,7 @@ from .inventory import (
     missing_files,
     require_installed,
 )
+from .own_scheme import is_model_path
 from .upkeep import FileCheck, delete_model, verify_model
 
 if TYPE_CHECKING:
@@ -60,10 +61,7 @@ def load_model(model: str) -> LoadedModel:
 
 def model_card(model: str) -> ModelCard:
     """The card of a model that is here: an installed one's id, or the path of a model folder. Raises ModelError."""
-    card_file = Path(model) / CARD_NAME
-    if ("/" in model or os.sep in model) and card_file.is_file():
-        return read_card(card_file)
-    return require_installed(model)
+    return read_card(Path(model) / CARD_NAME) if is_model_path(model) else require_installed(model)
 
 
 def import_model(
@@ -76,7 +74,20 @@ def import_model(
     force: bool = False,
     progress: Progress | None = None,
 ) -> list[ModelCard]:
-    """Installs models from files that are already here; see `importing.import_files`."""
+    """Installs models from files that are already here; see `importing.import_files`.
+
+    A model that describes itself (a folder with card.json, a zip of one) says itself what its channels mean.
+    """
+    from .folder import is_model_folder
+    from .shared import import_model_folder
+
+    if any(is_model_folder(path) for path in files):
+        if len(files) > 1 or base is not None or scheme is not None or architecture is not None:
+            raise ModelError(
+                "A model folder, or a zip of one, is imported by itself: it says what its base, its scheme and its "
+                "architecture are."
+            )
+        return [import_model_folder(files[0], model_id, force=force, progress=progress)]
     from .importing import import_files
 
     return import_files(

@@ -46,6 +46,8 @@ def verify_model(model_id: str, progress: BytesProgress | None = None) -> list[F
     files = [(own, card.weights.sha256)] if own else []
     if card.weights.base_sha256:
         files.append((base_path(card.weights.base_sha256), card.weights.base_sha256))
+    if card.volume and card.folder:
+        files.append((card.folder / card.volume.file, card.volume.sha256))
     total = sum(path.stat().st_size for path, _ in files if path.is_file())
     done = 0
 

@@ -1,7 +1,7 @@
 """Landmark schemes: which points there are, in which order, what each one is, and what is measured from them.
 
-A scheme is data: a JSON file below Resources/Schemes, or one of the user's own in the same format
-(Resources/Scheme-schema.json describes it). Nothing about an anatomy is written in code.
+A scheme is data: a JSON file below Resources/Schemes, one beside an installed model, or another of the user's own in
+the same format (Resources/Scheme-schema.json describes it). Nothing about an anatomy is written in code.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from .definitions import (
     Scheme,
     Term,
 )
-from .store import list_schemes, load_scheme
+from .own import own_scheme, write_scheme
+from .store import INSTALLED, SCHEME_NAME, list_schemes, load_scheme
 
 __all__ = [
     "CINE_KINDS",
+    "INSTALLED",
     "KINDS",
+    "SCHEME_NAME",
     "CineDefinition",
     "CineValueDefinition",
     "KindRule",
@@ -37,4 +40,6 @@ __all__ = [
     "Term",
     "list_schemes",
     "load_scheme",
+    "own_scheme",
+    "write_scheme",
 ]

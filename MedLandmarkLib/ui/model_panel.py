@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -10,6 +11,7 @@ from slicer.i18n import tr as _
 from ..engine import Signal
 from ..errors import MedLandmarkError
 from ..models.catalogue import ModelCard, catalogue
+from ..models.folder import is_model_folder
 from .explained import Explained
 
 
@@ -24,7 +26,11 @@ def deviceTexts() -> dict[str, str]:
 
 
 class ModelPanel:
-    """Lists the models that know a scheme. Signals: changed(); message(text) for the status line."""
+    """Lists the models that know a scheme.
+
+    Signals: changed(); message(text) for the status line; installed(modelId, schemeId): a model came that does not know
+    the chosen scheme; removed(): one went.
+    """
 
     def __init__(self, ui: Any, logic: Any) -> None:
         self._ui, self._logic = ui, logic
@@ -33,6 +39,7 @@ class ModelPanel:
         self._cards: dict[str, ModelCard] = {}
         self._job: int | None = None
         self.changed, self.message, self.progressed = Signal(), Signal("text"), Signal("fraction", "text")
+        self.installed, self.removed = Signal("modelId", "schemeId"), Signal()
         self._download = Explained(ui.downloadButton)
         self._delete = Explained(ui.deleteModelButton)
         self._import = Explained(ui.importButton)
@@ -97,6 +104,9 @@ class ModelPanel:
 
     def importWeights(self) -> None:
         path = self._ui.weightsPath.currentPath
+        if is_model_folder(Path(path)):  # it says itself what it is called and what it finds
+            self._start("import", files=[path])
+            return
         self._start("import", files=[path], id=self.card.id if self.card else None, scheme=self._schemeId)
 
     def delete(self) -> None:
@@ -122,6 +132,16 @@ class ModelPanel:
                 _("The model is ready.") if freed is None else _("{size:.0f} MB were freed.").format(size=freed / 1e6)
             )
             self._end(text)
+            self._tellOthers(result)
+
+    def _tellOthers(self, result: dict) -> None:
+        if "freed_bytes" in result:
+            self.removed.emit()
+        schemes = {card.id: list(card.schemes) for card in knownCards() if card.id in result.get("installed", ())}
+        for modelId, schemeIds in schemes.items():
+            if schemeIds and self._schemeId not in schemeIds:
+                self.installed.emit(modelId, schemeIds[0])
+                return
 
     def _onFailed(self, job: int, message: str, details: str) -> None:
         if job == self._job:

@@ -18,6 +18,8 @@ from .requirements import ensureInstalled, missingText
 from .result_panel import ResultPanel
 from .review_panel import ReviewPanel
 from .scheme_panel import SchemePanel
+from .teach_logic import TeachLogic
+from .teach_panel import TeachPanel
 
 
 class ModulePanel:
@@ -39,6 +41,12 @@ class ModulePanel:
         self._plots = PlotViews(scene, app)
         self.clip = ClipPanel(ui, self.review, self._plots.show, self.detection.say)
         self.results = ResultPanel(ui, scene, self.review, self._showTable)
+        self._teachLogic = TeachLogic(scene)  # with a worker of its own: detections go on beside a teaching
+        self.teaching = TeachPanel(ui, scene, self._teachLogic, lambda: ensureInstalled(requirementsPath))
+        self.teaching.taught.connect(self._onInstalled)
+        self.review.changed.connect(lambda _names: self.teaching.updateSoon())
+        self.models.installed.connect(self._onInstalled)
+        self.models.removed.connect(self.schemes.reload)
         self.schemes.changed.connect(lambda: self.models.setScheme(self.schemes.scheme.id))
         self.inputs.calibrated.connect(self.detection.update)
         logic.finished.connect(self._onDetected)
@@ -53,12 +61,13 @@ class ModulePanel:
             self._parameters.disconnectGui(self._guiTag)
             self._unobserve()
             self.review.close()
+            self.teaching.setParameters(None)
         self._parameters = parameters
         if parameters is None:
             return
         self._guiTag = parameters.connectGui(self.ui)
         self._observe(parameters, vtk.vtkCommand.ModifiedEvent, self._onParameters)
-        for panel in (self.inputs, self.schemes, self.models, self.detection, self.review):
+        for panel in (self.inputs, self.schemes, self.models, self.detection, self.review, self.teaching):
             panel.setParameters(parameters)
         self.models.setScheme(self.schemes.scheme.id)
         self._onParameters()
@@ -73,6 +82,7 @@ class ModulePanel:
         if not self.hasParameters:
             self.setParameters(parameters)
         self.review.setShortcutsEnabled(True)
+        self.teaching.update()
 
     def exit(self) -> None:
         """The user went to another module; the landmarks are still followed."""
@@ -82,6 +92,7 @@ class ModulePanel:
         """Let go of the scene; for cleanup."""
         self.exit()
         self._plots.close()
+        self._teachLogic.close()
         self.setParameters(None)
 
     def sceneClosed(self) -> None:
@@ -110,6 +121,7 @@ class ModulePanel:
         self.review.open(self._parameters.result)
         self.results.update()
         self.detection.update()
+        self.teaching.update()
 
     def _onDetected(self, node: Any) -> None:
         from ..mrml import ResultCreated
@@ -118,8 +130,20 @@ class ModulePanel:
         if self._parameters is not None:
             self._parameters.result = node
 
+    def _onInstalled(self, modelId: str, schemeId: str) -> None:
+        """A model came to this computer: show its scheme among the others, and choose both."""
+        self.schemes.reload()
+        if self._parameters is not None:
+            self._parameters.modelId = modelId
+            self.schemes.choose(schemeId)
+
     def _jump(self, node: Any, number: int) -> None:
-        slicer.modules.markups.logic().JumpSlicesToNthPointInMarkup(node.GetID(), number, False)
+        from ..mrml import volume_of
+
+        volume = volume_of(node)
+        data = volume.GetImageData() if volume is not None else None
+        inSpace = data is not None and data.GetDimensions()[2] > 1  # a radiograph is not pushed about in its view
+        slicer.modules.markups.logic().JumpSlicesToNthPointInMarkup(node.GetID(), number, inSpace)
 
     def _place(self, node: Any, number: int) -> None:
         node.UnsetNthControlPointPosition(number)

@@ -6,8 +6,10 @@ from html import escape
 from typing import Any
 
 from ..engine import Signal
+from ..errors import SchemeError
 from ..scheme import Scheme, list_schemes, load_scheme
 
+_DEFAULT = "head-19"
 _SCHEME_ROLE = 0x0100  # Qt::UserRole
 
 
@@ -24,7 +26,27 @@ class SchemePanel:
 
     def setParameters(self, parameters: Any) -> None:
         self._parameters = parameters
+        self._leaveUnknown()
         self._fill()
+
+    def reload(self) -> None:
+        """List the schemes anew: a model brought one along, or went with it."""
+        self._schemes = list_schemes()
+        if self._parameters is None:
+            return
+        wasUnknown = self._leaveUnknown()
+        self._fill()
+        if wasUnknown:
+            self.changed.emit()
+
+    def _leaveUnknown(self) -> bool:
+        """Choose a shipped scheme where the chosen one is of a model that is not on this computer."""
+        try:
+            load_scheme(self._parameters.schemeId)
+        except SchemeError:
+            self._parameters.schemeId = _DEFAULT
+            return True
+        return False
 
     @property
     def scheme(self) -> Scheme:

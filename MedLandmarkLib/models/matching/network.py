@@ -1,0 +1,182 @@
+"""The landmarks of an annotated picture found again in others, as a network: canvas in, heatmaps out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ...errors import ModelError
+from ..lite import LiteTrunk, heatmap_side
+from .alignment import Similarity, fitted_similarity
+from .correlation import best_places, correlate, top_of
+from .deformation import Smoothness, smoothly_placed
+from .features import compared_features, stage_features
+
+_COARSE, _FINE = (3, 4, 6), (2, 3, 4)  # stages of the trunk that are compared
+_COARSE_STRIDE, _FINE_STRIDE = 8, 4
+_CANDIDATES = 5
+_SUPPORT = (7, 8)  # further points, columns × rows over the landmarks' extent, that follow the same deformation
+
+# As shares of the canvas' diagonal: chosen on ISBI training images with three templates, 9, 80, 3 and 2, 30, 1.5 mm.
+_TOLERANCE = 0.026
+_WIDE = Smoothness(size=0.029, length=0.26, own=0.0097, softness=0.02)
+_NARROW = Smoothness(size=0.0065, length=0.097, own=0.0049, softness=0.04)
+_RETURN = 0.01  # a point that comes back so far from where it started is as good as not found
+
+
+@dataclass(frozen=True)
+class Match:
+    """canvas_xy: (K, 2) in the new picture; return_px: (K,), how far from its landmark each comes back; cosine: (K,).
+
+    similarity: template → picture; its agreement says how much of the picture is like the template.
+    """
+
+    canvas_xy: torch.Tensor
+    return_px: torch.Tensor
+    cosine: torch.Tensor
+    similarity: Similarity
+
+
+class MatchingNetwork(nn.Module):
+    """Finds the landmarks of templates again.
+
+    keypoints: K. canvas_wh: of all pictures, sides 32 n + 1. templates: how many annotated pictures it holds; the one
+    most like a new picture is used. sigma: heatmap px of the Gaussians that stand for the answers.
+    """
+
+    def __init__(self, keypoints: int, canvas_wh: tuple[int, int], templates: int = 1, sigma: float = 2.0) -> None:
+        super().__init__()
+        width, height = canvas_wh
+        self.canvas_wh, self.sigma = (width, height), sigma
+        self.trunk = LiteTrunk()
+        self.register_buffer("pictures", torch.zeros(templates, 3, height, width, dtype=torch.uint8))
+        self.register_buffer("points_xy", torch.full((templates, keypoints, 2), math.nan))
+        self.register_buffer("mean", torch.zeros(3))
+        self.register_buffer("std", torch.ones(3))
+        self._kept: dict[tuple[int, str], dict[int, torch.Tensor]] = {}
+
+    def forward(self, canvas: torch.Tensor, channels: slice | None = None) -> torch.Tensor:
+        """(B, 3, H, W) normalised canvas → (B, K, H/4, W/4): a Gaussian at each landmark, as high as it is certain."""
+        maps = torch.stack([self._heatmaps(self.match(picture)) for picture in canvas])
+        return maps[:, channels or slice(None)]
+
+    @torch.no_grad()
+    def match(self, canvas: torch.Tensor) -> Match:
+        """The landmarks in one normalised picture (3, H, W). Raises ModelError where its size is another."""
+        if tuple(canvas.shape[1:]) != self.canvas_wh[::-1]:
+            raise ModelError(f"The picture is {tuple(canvas.shape[1:])}, the template {self.canvas_wh[::-1]} (H, W).")
+        features = stage_features(self.trunk, canvas.float(), _COARSE)
+        number, similarity = max(
+            ((number, self._aligned(number, features)) for number in range(len(self.pictures))),
+            key=lambda found: found[1].agreement,
+        )
+        return self._refined(number, similarity, canvas.float())
+
+    def _aligned(self, number: int, features: dict[int, torch.Tensor]) -> Similarity:
+        points_xy = self._all_points(number)
+        own, theirs = compared_features(self._features(number), features, _COARSE, self._grid_hw(_COARSE_STRIDE))
+        maps = correlate(own, points_xy, theirs, _COARSE_STRIDE)
+        places, values = best_places(maps, _CANDIDATES, _COARSE_STRIDE)
+        return fitted_similarity(points_xy.cpu(), places.cpu(), values.cpu(), _TOLERANCE * self._diagonal)
+
+    def _refined(self, number: int, similarity: Similarity, canvas: torch.Tensor) -> Match:
+        """The picture brought into the template's pose, matched coarsely, finely, and back."""
+        points_xy, known = self._all_points(number), self._known(number)
+        features = stage_features(self.trunk, self._posed(canvas, similarity), tuple({*_COARSE, *_FINE}))
+        template = self._features(number)
+        own, theirs = compared_features(template, features, _COARSE, self._grid_hw(_COARSE_STRIDE))
+        wide = _in_px(_WIDE, self._diagonal)
+        placed, _ = smoothly_placed(correlate(own, points_xy, theirs, _COARSE_STRIDE), _COARSE_STRIDE, points_xy, wide)
+        landmarks_xy, found_xy = points_xy[: known.sum()], placed[: known.sum()]
+        own, theirs = compared_features(template, features, _FINE, self._grid_hw(_FINE_STRIDE))
+        maps = correlate(own, landmarks_xy, theirs, _FINE_STRIDE)
+        found_xy, _ = smoothly_placed(maps, _FINE_STRIDE, found_xy, _in_px(_NARROW, self._diagonal))
+        back_xy = self._back(theirs, found_xy, own, landmarks_xy)
+        return self._match(known, similarity, found_xy, (back_xy - landmarks_xy).norm(dim=1), maps)
+
+    def _back(
+        self, theirs: torch.Tensor, found_xy: torch.Tensor, own: torch.Tensor, landmarks_xy: torch.Tensor
+    ) -> torch.Tensor:
+        """Where each found point's own patch is found in the template, near the landmark or not."""
+        maps = correlate(theirs, found_xy, own, _FINE_STRIDE)
+        height, width = maps.shape[1:]
+        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        grid = torch.stack((x, y), dim=-1).to(maps.device) * float(_FINE_STRIDE)
+        far = (grid[None] - landmarks_xy[:, None, None]).norm(dim=-1) > 0.1 * self._diagonal
+        return top_of(maps.masked_fill(far, -1.0), _FINE_STRIDE)
+
+    def _match(
+        self,
+        known: torch.Tensor,
+        similarity: Similarity,
+        found_xy: torch.Tensor,
+        back_px: torch.Tensor,
+        maps: torch.Tensor,
+    ) -> Match:
+        """Of all K landmarks: those that the template does not show are nowhere (NaN)."""
+        canvas_xy = found_xy.new_full((len(known), 2), math.nan)
+        return_px, cosine = found_xy.new_full((len(known),), math.inf), found_xy.new_zeros(len(known))
+        canvas_xy[known] = similarity.of(found_xy.cpu()).to(found_xy.device)
+        return_px[known] = back_px * similarity.scale
+        height, width = maps.shape[1:]
+        x, y = (found_xy / _FINE_STRIDE).round().long().unbind(dim=1)
+        cosine[known] = maps[torch.arange(len(maps)), y.clamp(0, height - 1), x.clamp(0, width - 1)]
+        return Match(canvas_xy, return_px, cosine, similarity)
+
+    def _heatmaps(self, match: Match) -> torch.Tensor:
+        """(K, h, w): as high as the return is near and the whole picture is like the template."""
+        width, height = (heatmap_side(side) for side in self.canvas_wh)
+        x = torch.arange(width, device=match.canvas_xy.device)
+        y = torch.arange(height, device=match.canvas_xy.device)
+        scale = (width - 1) / (self.canvas_wh[0] - 1)
+        at = match.canvas_xy.nan_to_num(-1e4) * scale
+        dx2, dy2 = (x - at[:, :1]).square(), (y - at[:, 1:]).square()
+        returned = match.return_px / (_RETURN * self._diagonal)
+        certainty = torch.exp(-0.5 * returned.square()).clamp_min(0.02) * min(1.0, 2.0 * match.similarity.agreement)
+        gaussian = torch.exp(-(dy2[:, :, None] + dx2[:, None, :]) / (2.0 * self.sigma**2))
+        return certainty[:, None, None] * gaussian
+
+    def _known(self, number: int) -> torch.Tensor:
+        return self.points_xy[number].isfinite().all(dim=1)
+
+    def _all_points(self, number: int) -> torch.Tensor:
+        """The template's landmarks, then the points that support them: (n, 2) canvas px."""
+        landmarks = self.points_xy[number][self._known(number)]
+        low, high = landmarks.min(dim=0).values, landmarks.max(dim=0).values
+        room = (0.15 * self._diagonal - (high - low)).clamp_min(0.0) / 2.0  # landmarks that lie close together
+        low, high = low - room, high + room
+        limit = torch.tensor(self.canvas_wh, device=low.device) - 1.0
+        low, high = low.clamp_min(0.0), torch.minimum(high, limit)
+        columns, rows = (torch.linspace(0.0, 1.0, count, device=low.device) for count in _SUPPORT)
+        return torch.cat((landmarks, low + torch.cartesian_prod(columns, rows) * (high - low)))
+
+    def _features(self, number: int) -> dict[int, torch.Tensor]:
+        """A template's features, computed once on each device."""
+        key = number, str(self.pictures.device)
+        if key not in self._kept:
+            normalised = (self.pictures[number].float() - self.mean[:, None, None]) / self.std[:, None, None]
+            self._kept[key] = stage_features(self.trunk, normalised, tuple({*_COARSE, *_FINE}))
+        return self._kept[key]
+
+    def _posed(self, canvas: torch.Tensor, similarity: Similarity) -> torch.Tensor:
+        """The picture as the template shows it."""
+        width, height = self.canvas_wh
+        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        places = similarity.of(torch.stack((x, y), dim=-1).float())
+        places = places / torch.tensor([width - 1.0, height - 1.0]) * 2.0 - 1.0
+        return F.grid_sample(canvas[None], places.to(canvas.device)[None], align_corners=True, padding_mode="border")[0]
+
+    def _grid_hw(self, stride: int) -> tuple[int, int]:
+        return tuple((side - 1) // stride + 1 for side in self.canvas_wh[::-1])
+
+    @property
+    def _diagonal(self) -> float:
+        return math.hypot(*self.canvas_wh)
+
+
+def _in_px(smooth: Smoothness, diagonal: float) -> Smoothness:
+    return Smoothness(smooth.size * diagonal, smooth.length * diagonal, smooth.own * diagonal, smooth.softness)

@@ -1,0 +1,109 @@
+"""The first model and the first labels: the templates' landmarks found again by matching, without any training."""
+
+from __future__ import annotations
+
+import torch
+
+from ..errors import DetectionCancelled
+from ..models.lite import LiteNetwork
+from ..models.matching import MatchingNetwork
+from ..models.tensors import TensorFile, write_tensors
+from ..training.backbones import MEAN, STD
+from ..training.files import replacing
+from ..training.initial_weights import load_imagenet_trunk
+from .gallery import Gallery
+from .labels import PseudoLabels
+from .phases import PhaseContext
+from .request import INSTANT, SetAside
+from .views import normalised
+
+_SIGMA = 2.0
+_MATCHES = "matches.safetensors"
+_MOST_TEMPLATES = 3  # in the instant model: each more takes its time with every picture
+_LEAST_AGREEMENT = 0.5  # share of the points that follow one similarity, below which a picture is of another kind
+_UNUSUAL = 6.0  # robust standard deviations below the usual agreement
+
+
+def write_instant_model(context: PhaseContext) -> None:
+    """The model that needs no training: the templates and the frozen trunk. Raises ModelError where that is missing."""
+    gallery = context.gallery
+    network = matching_network(gallery)
+    context.write_model(
+        network, INSTANT, keypoints=gallery.landmark_count, canvas_wh=list(gallery.canvas_wh),
+        templates=len(network.pictures), sigma=_SIGMA,
+    )  # fmt: skip
+
+
+def matched_gallery(context: PhaseContext) -> tuple[Gallery, PseudoLabels]:
+    """The gallery without pictures of another kind, and its first labels. Raises DetectionCancelled."""
+    gallery = context.gallery
+    network = matching_network(gallery).to(context.device)
+    if len(gallery) == gallery.template_count:
+        shape = (0, gallery.landmark_count)
+        nothing = torch.zeros(*shape, 2), torch.zeros(shape)
+        return gallery, PseudoLabels.from_matching(gallery.template_xy, *nothing, context.diagonal)
+    points, back, agreement = _kept(context) or _matched(context, network)
+    kept, aside = _told_apart(gallery, agreement)
+    gallery = gallery.without(aside)
+    points, back = points[kept], back[kept]
+    labels = PseudoLabels.from_matching(gallery.template_xy, points, back, context.diagonal)
+    context.teller.estimated(torch.cat((torch.zeros(gallery.template_count, points.shape[1]), back)), gallery)
+    return gallery, labels
+
+
+def _matched(context: PhaseContext, network: MatchingNetwork) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of the n unannotated pictures: (n, K, 2) canvas px, (n, K) px return distances and (n,) agreements."""
+    gallery, progress = context.gallery, context.teller.part(INSTANT)
+    found, returned, agreements = [], [], []
+    for number in range(gallery.template_count, len(gallery)):
+        if context.should_stop and context.should_stop():
+            raise DetectionCancelled("Stopped while the pictures were matched; the instant model is ready.")
+        progress(len(found) / (len(gallery) - gallery.template_count), f"Matching {gallery.paths[number].name}")
+        match = network.match(normalised(gallery.pictures[number : number + 1].float().to(context.device))[0])
+        found.append(match.canvas_xy.cpu())
+        returned.append(match.return_px.cpu())
+        agreements.append(match.similarity.agreement)
+    points, back, agreement = torch.stack(found), torch.stack(returned), torch.tensor(agreements)
+    with replacing(context.folder / _MATCHES) as partial:
+        write_tensors(partial, {"canvas_xy": points, "return_px": back, "agreement": agreement})
+    return points, back, agreement
+
+
+def _kept(context: PhaseContext) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
+    """What an earlier sitting matched; None where it was not finished, or where there are other pictures now."""
+    path, gallery = context.folder / _MATCHES, context.gallery
+    if not path.is_file():
+        return None
+    tensors = TensorFile(path).mapped()
+    count = len(gallery) - gallery.template_count
+    if tensors["canvas_xy"].shape[:2] != (count, gallery.landmark_count):
+        return None
+    return tuple(tensors[name].clone() for name in ("canvas_xy", "return_px", "agreement"))
+
+
+def matching_network(gallery: Gallery) -> MatchingNetwork:
+    """Over the first templates, with the frozen ImageNet trunk. Raises ModelError where that is not installed."""
+    count = min(gallery.template_count, _MOST_TEMPLATES)
+    network = MatchingNetwork(gallery.landmark_count, gallery.canvas_wh, count, _SIGMA)
+    trunk = LiteNetwork(1)
+    load_imagenet_trunk(trunk)
+    network.trunk = trunk.trunk
+    network.pictures[:] = gallery.pictures[:count].expand(-1, 3, -1, -1)
+    network.points_xy[:] = gallery.template_xy[:count]
+    network.mean[:], network.std[:] = torch.tensor(MEAN), torch.tensor(STD)
+    return network.requires_grad_(False).eval()
+
+
+def _told_apart(gallery: Gallery, agreement: torch.Tensor) -> tuple[torch.Tensor, list[SetAside]]:
+    """Which of the unannotated pictures are like a template, (n,) bool, and the others with the reason."""
+    usual = agreement.median()
+    deviation = 1.4826 * (agreement - usual).abs().median()
+    limit = torch.maximum(torch.tensor(_LEAST_AGREEMENT), usual - _UNUSUAL * deviation.clamp_min(0.03))
+    kept = agreement >= torch.minimum(limit, usual)
+    aside = [
+        SetAside(path, f"unlike the annotated image: {100 * float(share):.0f} % of its points can be found again "
+                       f"(usual here: {100 * float(usual):.0f} %)")
+        for path, share, is_kept in zip(gallery.paths[gallery.template_count :], agreement, kept, strict=True)
+        if not is_kept
+    ]  # fmt: skip
+    return kept, aside

@@ -1,0 +1,92 @@
+"""Whole pictures: drawn for training, and judged by a teacher that looks at each in several views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from ..detection.heatmap import decode_heatmaps
+from ..errors import DetectionCancelled
+from .fitting import Batch
+from .gallery import Gallery
+from .labels import PseudoLabels
+from .views import NONE, SLIGHT, STRONG, USUAL, GreyChanges, draw_views, normalised
+
+_TEMPLATE_SHARE = 0.25  # of a batch at least one picture
+_VIEWS = 3
+_BATCH = 4
+
+Reporting = Callable[[float, str], None]
+
+
+class WholePictures:
+    """Draws batches of a gallery with its present labels, which may be renewed at any time."""
+
+    def __init__(self, gallery: Gallery, labels: PseudoLabels, batch_size: int) -> None:
+        self.gallery, self.labels, self.batch_size = gallery, labels, batch_size
+        self.grey = GreyChanges()
+
+    def draw(self, seed: int) -> Batch:
+        generator = torch.Generator().manual_seed(seed)
+        templates = min(self.batch_size, max(1, round(_TEMPLATE_SHARE * self.batch_size)))
+        if self.labels.fixed >= templates * 4:  # many annotated pictures: each in its turn
+            templates = self.batch_size // 2
+        chosen = torch.randint(self.labels.fixed, (templates,), generator=generator)
+        trust = self.labels.weight[self.labels.fixed :].mean(dim=1)
+        if len(trust) and float(trust.sum()) > 0:
+            others = torch.multinomial(trust + 1e-3, self.batch_size - templates, replacement=True, generator=generator)
+            chosen = torch.cat((chosen, others + self.labels.fixed))
+        else:
+            chosen = torch.randint(self.labels.fixed, (self.batch_size,), generator=generator)
+        centres = _middle(self.gallery).expand(len(chosen), 2)
+        strong = draw_views(
+            self.gallery.pictures[chosen[:templates]], centres[:templates], self.gallery.canvas_wh, STRONG, generator
+        )
+        usual = draw_views(
+            self.gallery.pictures[chosen[templates:]], centres[templates:], self.gallery.canvas_wh, USUAL, generator
+        )
+        pictures = torch.cat((strong.pictures, usual.pictures))
+        points = self.labels.canvas_xy[chosen]
+        points = torch.cat((strong.from_canvas(points[:templates]), usual.from_canvas(points[templates:])))
+        return Batch(self.grey(pictures, seed), points, self.labels.weight[chosen])
+
+
+@torch.no_grad()
+def taught_points(
+    network: nn.Module,
+    gallery: Gallery,
+    seed: int,
+    *,
+    device: torch.device,
+    progress: Reporting | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N, K, 2) canvas px, the median over several views of each picture, and (N, K) px, how far the views lie apart.
+
+    network: canvas → heatmaps, eval mode. Raises DetectionCancelled.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    points, spreads = [], []
+    for numbers in torch.arange(len(gallery)).split(_BATCH):
+        if should_stop and should_stop():
+            raise DetectionCancelled("Stopped while the labels were renewed; it can be resumed.")
+        centres = _middle(gallery).expand(len(numbers), 2)
+        seen = []
+        for view in range(_VIEWS):
+            change = SLIGHT if view else NONE
+            views = draw_views(gallery.pictures[numbers], centres, gallery.canvas_wh, change, generator)
+            peaks = decode_heatmaps(network(normalised(views.pictures.to(device))))
+            seen.append(views.to_canvas(peaks.heatmap_xy.cpu() * 4.0))
+        stacked = torch.stack(seen)  # (V, B, K, 2)
+        middle = stacked.median(dim=0).values
+        points.append(middle)
+        spreads.append((stacked - middle).norm(dim=-1).mean(dim=0) * 1.5)  # unbiased enough for three views
+        if progress:
+            progress(int(numbers[-1] + 1) / len(gallery), "renewing the labels")
+    return torch.cat(points), torch.cat(spreads)
+
+
+def _middle(gallery: Gallery) -> torch.Tensor:
+    return (torch.tensor(gallery.canvas_wh, dtype=torch.float32) - 1.0) / 2.0

@@ -1,0 +1,122 @@
+"""Pseudo-labels, and views of pictures in which they follow exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from MedLandmarkLib.oneshot.labels import PseudoLabels, slips
+from MedLandmarkLib.oneshot.views import NONE, STRONG, GreyChanges, draw_views
+
+DIAGONAL = 1000.0
+
+
+def shapes(count: int, seed: int = 0, noise: float = 2.0) -> torch.Tensor:
+    """(count, 6, 2): one shape in many poses, each point a little off by itself."""
+    generator = torch.Generator().manual_seed(seed)
+    mean = torch.rand(6, 2, generator=generator) * 400.0 + 100.0
+    angle = torch.randn(count, generator=generator) * 0.1
+    turned = torch.stack((torch.stack((angle.cos(), -angle.sin()), -1), torch.stack((angle.sin(), angle.cos()), -1)), 1)
+    scale = 1.0 + 0.1 * torch.randn(count, 1, 1, generator=generator)
+    shift = 20.0 * torch.randn(count, 1, 2, generator=generator)
+    return scale * (mean @ turned.transpose(1, 2)) + shift + noise * torch.randn(count, 6, 2, generator=generator)
+
+
+def test_a_point_far_off_the_shape_is_a_slip_and_no_other_is():
+    points = shapes(40)
+    points[17, 3] += torch.tensor([60.0, -30.0])
+    found = slips(points, torch.ones(40, 6), DIAGONAL)
+    assert found[17, 3]
+    assert found.sum() - found[17].sum() <= 2
+    assert found[17].sum() <= 2  # with so few landmarks a neighbour may fall with it
+
+
+def test_little_is_called_a_slip_where_all_are_right():
+    assert slips(shapes(60, seed=3), torch.ones(60, 6), DIAGONAL).float().mean() < 0.01
+
+
+def test_nothing_is_a_slip_among_too_few_shapes():
+    points = shapes(5)
+    points[2, 1] += 300.0
+    assert not slips(points, torch.ones(5, 6), DIAGONAL).any()
+
+
+def test_renewed_labels_keep_the_annotated_points_and_weigh_the_others_by_their_spread():
+    points = shapes(30)
+    annotated = points[:2].clone()
+    labels = PseudoLabels.from_matching(annotated, points[2:], torch.full((28, 6), 4.0), DIAGONAL)
+    spread = torch.full((30, 6), 1.0)
+    spread[5, 2] = 40.0
+    renewed = labels.renewed(points + 1.0, spread, DIAGONAL)
+    assert torch.equal(renewed.canvas_xy[:2], annotated)
+    assert (renewed.weight[:2] == 1.0).all()
+    assert torch.equal(renewed.canvas_xy[2:], points[2:] + 1.0)
+    assert renewed.weight[5, 2] < 0.01 < 0.9 < renewed.weight[6, 2]
+
+
+def test_a_landmark_that_was_not_annotated_weighs_nothing():
+    points = shapes(20)
+    points[:, 4] = float("nan")
+    labels = PseudoLabels.from_matching(points[:1], points[1:], torch.zeros(19, 6), DIAGONAL)
+    assert (labels.weight[:, 4] == 0.0).all()
+    assert (labels.weight[:, 0] > 0.0).all()
+
+
+def test_one_landmark_can_be_taken_out_and_put_back():
+    points = shapes(15)
+    labels = PseudoLabels.from_matching(points[:1], points[1:], torch.zeros(14, 6), DIAGONAL)
+    own = labels.of_landmark(3)
+    moved = PseudoLabels(own.canvas_xy + 5.0, own.weight * 0.5, own.fixed)
+    together = labels.with_landmark(3, moved)
+    others = torch.arange(6) != 3
+    assert torch.equal(together.canvas_xy[:, others], labels.canvas_xy[:, others])
+    assert torch.equal(together.canvas_xy[:, 3], labels.canvas_xy[:, 3] + 5.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(33, 200), st.integers(33, 200))
+def test_points_go_to_a_view_and_back(seed, width, height):
+    generator = torch.Generator().manual_seed(seed)
+    pictures = torch.zeros(3, 1, 150, 170)
+    centres = torch.rand(3, 2, generator=generator) * 140.0
+    views = draw_views(pictures, centres, (width, height), STRONG, generator)
+    view_xy = torch.rand(3, 5, 2, generator=generator) * (torch.tensor([width, height]) - 1.0)
+    assert torch.allclose(views.from_canvas(views.to_canvas(view_xy)), view_xy, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bright_dot_lies_in_the_view_where_its_point_says(seed):
+    picture = torch.zeros(1, 1, 161, 161)
+    picture[0, 0, 79:82, 89:92] = 255.0  # its middle at (90, 80)
+    generator = torch.Generator().manual_seed(seed)
+    views = draw_views(picture, torch.tensor([[80.0, 80.0]]), (161, 161), STRONG, generator)
+    placed = views.from_canvas(torch.tensor([[[90.0, 80.0]]]))[0, 0]
+    share = views.pictures[0, 0] / views.pictures.sum()
+    y, x = torch.meshgrid(torch.arange(161.0), torch.arange(161.0), indexing="ij")
+    middle = torch.stack(((share * x).sum(), (share * y).sum()))
+    assert torch.allclose(middle, placed, atol=0.3)
+
+
+def test_an_unchanged_view_is_the_picture_itself():
+    picture = torch.rand(2, 1, 97, 129) * 255.0
+    middle = torch.tensor([[64.0, 48.0]]).expand(2, 2)
+    views = draw_views(picture, middle, (129, 97), NONE, torch.Generator())
+    assert torch.allclose(views.pictures, picture, atol=1e-2)
+
+
+def test_a_point_outside_the_view_is_unknown():
+    views = draw_views(torch.zeros(1, 1, 97, 97), torch.tensor([[20.0, 20.0]]), (33, 33), NONE, torch.Generator())
+    assert views.from_canvas(torch.tensor([[[80.0, 80.0], [21.0, 19.0]]])).isnan().any(dim=-1).tolist() == [
+        [True, False]
+    ]
+
+
+def test_grey_changes_follow_from_their_seed():
+    pictures = torch.from_numpy(np.random.default_rng(0).uniform(0, 255, (4, 1, 65, 65))).float()
+    changes = GreyChanges()
+    assert torch.equal(changes(pictures, 5), changes(pictures, 5))
+    assert not torch.equal(changes(pictures, 5), changes(pictures, 6))
+    assert 0.0 <= changes(pictures, 5).min() <= changes(pictures, 5).max() <= 255.0
