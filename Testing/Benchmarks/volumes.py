@@ -28,6 +28,7 @@ from MedLandmarkLib.detection.volume.reader import NetworkReader
 from MedLandmarkLib.detection.volume.search import SearchArea, search
 from MedLandmarkLib.detection.volume.shape import ShapePrior
 from MedLandmarkLib.image import Calibration, Image, read_image
+from MedLandmarkLib.landmark import Status
 from MedLandmarkLib.models.catalogue import InputGeometry
 from MedLandmarkLib.models.lite import LiteNetwork, heatmap_side
 from MedLandmarkLib.plane import DIRECTIONS, Plane, oblique_plane
@@ -91,13 +92,15 @@ def invariance(path: Path, scheme: str = "mouse-skull-45", model: str = typer.Op
     """How far points move when the same volume is stored, cut, turned or sampled otherwise, in voxels."""
     image, detector = read_image(path), VolumeDetector(scheme, model, device="cpu")
     voxel = float(np.linalg.norm(image.ijk_to_ras[:3, :3], axis=0).mean())
-    plain = _points(detector, image)
+    plain, was_sure = _points(detector, image)
     rows = []
     for name, changed, move in _changes(image):
-        offset = np.linalg.norm(_points(detector, changed) - (plain @ move[:3, :3].T + move[:3, 3]), axis=1) / voxel
-        row = [name, f"{np.nanmean(offset):.2f}", f"{np.nanmax(offset):.2f}", str(int(np.isnan(offset).sum()))]
-        rows.append(row)
-    print_table(f"{path.name}: points moved, in voxels of {voxel:.3f} mm", ["", "mean", "most", "lost"], rows)
+        points, is_sure = _points(detector, changed)
+        offset = np.linalg.norm(points - (plain @ move[:3, :3].T + move[:3, 3]), axis=1) / voxel
+        both = offset[was_sure & is_sure]
+        rows.append([name, f"{both.mean():.2f}", f"{both.max():.2f}", str(int((was_sure & ~is_sure).sum()))])
+    title = f"{path.name}: points moved, in voxels of {voxel:.3f} mm"
+    print_table(title, ["", "mean", "most", "now doubtful or missing"], rows)
 
 
 @app.command()
@@ -175,9 +178,11 @@ def _central(train: list[AnnotatedVolume], shape: ShapePrior) -> list[AnnotatedV
     return sorted(train, key=distance)
 
 
-def _points(detector: VolumeDetector, image: Image) -> np.ndarray:
+def _points(detector: VolumeDetector, image: Image) -> tuple[np.ndarray, np.ndarray]:
+    """(K, 3) RAS mm, NaN where there is none, and (K,) bool: neither doubtful nor missing."""
     landmarks = detector.detect(image).frames[0].landmarks
-    return np.array([(np.nan,) * 3 if landmark.ras is None else landmark.ras for landmark in landmarks], float)
+    points = np.array([(np.nan,) * 3 if landmark.ras is None else landmark.ras for landmark in landmarks], float)
+    return points, np.array([landmark.status is Status.PREDICTED for landmark in landmarks])
 
 
 def _changes(image: Image) -> list[tuple[str, Image, np.ndarray]]:
