@@ -129,8 +129,8 @@ def test_one_annotated_image_becomes_a_model_that_is_chosen_at_once(a_module, a_
     assert "Images that were not learned from: 1;" in ui.teachStatusLabel.text
     assert ui.teachSetAsideTable.isVisible()
     assert a_module.cell("teachSetAsideTable", 0, 0) == "broken.png"
-    assert ui.teachEstimateLabel.text == "Expected error: 1.2 px."
-    assert any("Making one model" in text and "Expected error" in text for text in said)
+    assert ui.teachEstimateLabel.text == "Views of one picture differ by 1.2 px; the error is at least that."
+    assert any("Making one model" in text and "differ by" in text for text in said)
     assert (a_module.parameters.schemeId, a_module.parameters.modelId) == ("bird", "bird")
     assert ui.modelSelector.itemData(ui.modelSelector.currentIndex) == "bird"
     assert "bird" in a_module.panel.schemes.shownIds()

@@ -21,6 +21,7 @@ from .interrupt import StopOnInterrupt
 from .progress import progress_bar
 from .teach_inputs import Annotated as AnnotatedInputs
 from .teach_inputs import find_scheme, read_templates
+from .teach_volume import holds_volume, taught_from_volume
 
 if TYPE_CHECKING:
     from ..oneshot.request import SetAside, TeachProgress, TeachResult
@@ -127,6 +128,11 @@ def teach_command(
         settings = TeachSettings(method, _network_canvas(canvas_wh), effort, seed)
         model_id = checked_id(model_id or scheme_id_from(output.resolve().name))
         definition = find_scheme(scheme, landmarks, given, model_id, output)
+        if holds_volume(given):
+            model = taught_from_volume(given, landmarks, definition, output, model_id)
+            typer.echo(f"One volume was learned by heart, nothing else is needed. Model: {shown(model)}")
+            _install(model, model_id, install, force)
+            return
         templates = read_templates(given, landmarks, definition, seed)
         require_enough(templates, unannotated)
         request = TeachRequest(definition, templates, unannotated, model_id, settings)
@@ -145,11 +151,15 @@ def teach_command(
         if not result.is_complete:
             complain("stopped; the model is the best so far, and the same command goes on from there")
             raise typer.Exit(STOPPED)
-        if install:
-            from ..models.store import import_model
+        _install(result.model, model_id, install, force)
 
-            (card,) = import_model([result.model], model_id, force=force)
-            typer.echo(f"Installed {card.id}.")
+
+def _install(model: Path, model_id: str, is_wanted: bool, force: bool) -> None:
+    if is_wanted:
+        from ..models.store import import_model
+
+        (card,) = import_model([model], model_id, force=force)
+        typer.echo(f"Installed {card.id}.")
 
 
 def _canvas_wh(text: str | None) -> tuple[int, int] | None:
@@ -204,7 +214,7 @@ def _reporter(bar: Callable[[float, str], None]) -> Callable[[TeachProgress], No
         nonlocal last
         text = progress.text
         if progress.estimate is not None:
-            text += f" (expected error {_number(progress.estimate, progress.unit)})"
+            text += f" (views differ by {_number(progress.estimate, progress.unit)})"
         bar(progress.fraction, text)
         if not is_shown and progress.phase != last:
             last = progress.phase
@@ -245,8 +255,8 @@ def _tell_result(result: TeachResult, scheme: Scheme) -> None:
     _tell_set_aside(result.set_aside)
     if result.estimate is not None:
         typer.echo(
-            f"Expected error: {_number(result.estimate, result.unit)}, from how far the answers for turned, shifted "
-            "and scaled pictures lie apart; no reference was looked at."
+            f"Turned, shifted and scaled views of a picture differ by {_number(result.estimate, result.unit)}: the "
+            "error is at least that. No reference was looked at."
         )
     try:
         name = scheme.id if is_shipped(scheme) else result.model / "scheme.json"

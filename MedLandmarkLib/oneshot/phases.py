@@ -56,9 +56,7 @@ class PhaseContext:
     def write_model(self, network: nn.Module, method: str, **architecture: Any) -> None:
         estimate = self.teller.estimate
         told = (
-            ""
-            if estimate is None
-            else f"Expected error, judged without references: {estimate:.2f} {self.gallery.unit}."
+            "" if estimate is None else f"Views of one picture differ by {estimate:.2f} {self.gallery.unit} (median)."
         )
         write_taught_model(self.folder / "model", network, method, architecture, self.request, self.gallery, told)
 

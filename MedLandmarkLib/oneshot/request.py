@@ -90,9 +90,10 @@ class TeachRequest:
 class TeachProgress:
     """Where a teaching stands.
 
-    fraction: of the whole, 0..1, never falling. phase: one of METHODS, or "reading". estimate: the expected radial
-    error at present, judged without any reference: how far the answers for one picture lie apart when it is turned,
-    shifted and scaled, the median over landmarks and pictures; in `unit` ("mm" or "px"). None until there is one.
+    fraction: of the whole, 0..1, never falling. phase: one of METHODS, or "reading".
+    estimate: how far the answers for one picture lie apart when it is turned, shifted and scaled, the median over
+    landmarks and pictures, in `unit` ("mm" or "px"): what can be told without any reference, and a lower bound of the
+    error, since what all answers have in common does not show. None until there is one.
     """
 
     fraction: float

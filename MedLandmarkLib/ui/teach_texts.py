@@ -32,11 +32,11 @@ def phaseText(phase: str) -> str:
 
 
 def estimateText(details: Mapping[str, Any]) -> str:
-    """The expected error with its unit; empty while there is none."""
+    """How far the answers for one picture lie apart, with its unit; empty while that is not known."""
     if details.get("estimate") is None:
         return ""
     digits = 2 if details.get("unit") == "mm" else 1
-    return _("Expected error: {value} {unit}.").format(
+    return _("Views of one picture differ by {value} {unit}; the error is at least that.").format(
         value=f"{details['estimate']:.{digits}f}", unit=details.get("unit", "px")
     )
 

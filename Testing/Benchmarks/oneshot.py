@@ -173,7 +173,7 @@ def _print(errors: dict[str, np.ndarray], scheme: Scheme, excluded: list[str], t
 
 
 def _told(progress) -> None:
-    estimate = "" if progress.estimate is None else f" (expected error {progress.estimate:.2f} {progress.unit})"
+    estimate = "" if progress.estimate is None else f" (views differ by {progress.estimate:.2f} {progress.unit})"
     print(f"\r{100 * progress.fraction:5.1f} % {progress.text}{estimate}\033[K", end="", file=sys.stderr, flush=True)
 
 
