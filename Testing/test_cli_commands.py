@@ -15,11 +15,11 @@ from typer.testing import CliRunner, Result
 from MedLandmarkLib import __version__
 from MedLandmarkLib.cli import app
 from MedLandmarkLib.cli.demo import demo_image
-from MedLandmarkLib.cli.model_choice import choose_model
 from MedLandmarkLib.errors import ModelError
 from MedLandmarkLib.export import write_landmarks_json, write_mrk_json
 from MedLandmarkLib.image import read_image
 from MedLandmarkLib.models import store
+from MedLandmarkLib.models.choice import choose_model
 from MedLandmarkLib.scheme import list_schemes, load_scheme
 
 

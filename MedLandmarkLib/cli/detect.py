@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ImageError, ModelError, SchemeError
+from ..models.choice import choose_model
 from . import options
 from .clip import detect_clip_with_bar, open_clip, report_clip
 from .console import NOTHING_DONE, SOME_FAILED, complain, complain_of, out, plain_errors, shown
 from .inputs import gather_images, output_stems
-from .model_choice import choose_model
 from .progress import counting_bar
 from .tables import counted, landmark_table, measurement_table
 

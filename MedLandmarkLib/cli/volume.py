@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ModelError, SchemeError
+from ..models.choice import choose_model
 from . import options
 from .console import NOTHING_DONE, SOME_FAILED, complain, complain_of, plain_errors
 from .detect import open_detector, refuse_to_overwrite, report
 from .inputs import gather_images, output_stems
-from .model_choice import choose_model
 from .progress import counting_bar
 from .volume_options import VolumeTask, directions_of, task_of
 

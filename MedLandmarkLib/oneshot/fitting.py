@@ -19,6 +19,7 @@ from ..training.files import load_checkpoint
 from ..training.lite_backbone import LiteBackbone
 from ..training.optimizer import build_optimizer, set_learning_rates
 from ..training.recipe import Recipe
+from ..training.validation import take_norms_from
 from .views import normalised
 
 _CHECKPOINT_EVERY = 25  # steps
@@ -127,20 +128,11 @@ class LabelFitting:
     @contextmanager
     def teacher(self) -> Iterator[nn.Module]:
         """Within it, the network in eval mode with the averaged weights and normalisation statistics taken anew."""
-        network = self.network
-        norms = [norm for norm in network.norms if norm.weight.requires_grad]
-        usual = [norm.momentum for norm in norms]
+        count = min(self.schedule.norm_batches, self.schedule.steps)
+        drawn = (normalised(self.draw(2**40 + number).pictures.to(self.device)) for number in range(count))
         with torch.no_grad(), self.average.in_place():
-            network.eval()
-            for norm in norms:
-                norm.train()
-            for number in range(min(self.schedule.norm_batches, self.schedule.steps)):
-                for norm in norms:
-                    norm.momentum = 1.0 / (number + 1)  # the mean over all batches so far
-                network.logits(normalised(self.draw(2**40 + number).pictures.to(self.device)))
-            for norm, momentum in zip(norms, usual, strict=True):
-                norm.momentum = momentum
-            yield network.eval()
+            take_norms_from(self.network, drawn)
+            yield self.network
 
     def result(self) -> nn.Module:
         """A copy of the averaged network, eval mode, CPU."""

@@ -14,6 +14,7 @@ from ..detection.canvas import CanvasGeometry, warp_smoothed
 from ..errors import DatasetError, DetectionCancelled, ImageError
 from ..image import Image, read_image
 from ..models.lite import canvas_side, heatmap_side
+from ..training.canvases import as_bytes, stacked
 from .request import SetAside, Template
 
 PADDING = 1.0  # of the canvas over the picture
@@ -108,12 +109,10 @@ def read_gallery(
         geometry = _geometry(image, canvas_wh)
         if template is not None:
             points.append(_canvas_points(template, image, geometry))
-        laid.append(_as_bytes(warp_smoothed(image.display_rgb(), geometry)))
+        laid.append(as_bytes(warp_smoothed(image.display_rgb(), geometry)))
         scales.append(_mm_per_px(image, geometry))
         kept.append(path)
-    channels = max(len(picture) for picture in laid)
-    pictures = torch.stack([picture.expand(channels, -1, -1) for picture in laid])
-    return Gallery(pictures, torch.stack(points), torch.tensor(scales), tuple(kept), tuple(aside))
+    return Gallery(stacked(laid), torch.stack(points), torch.tensor(scales), tuple(kept), tuple(aside))
 
 
 def usual_canvas(picture_wh: tuple[int, int]) -> tuple[int, int]:
@@ -153,9 +152,3 @@ def _mm_per_px(image: Image, geometry: CanvasGeometry) -> float:
         return math.nan
     px = geometry.scale_wh / (np.array(geometry.canvas_wh) - 1.0)
     return float(np.mean(px * np.asarray(image.calibration.spacing_mm)))
-
-
-def _as_bytes(canvas: np.ndarray) -> torch.Tensor:
-    """float (H, W, 3) → uint8 (1 or 3, H, W): one channel where the picture is grey."""
-    rounded = torch.from_numpy(np.rint(canvas).clip(0, 255).astype(np.uint8)).permute(2, 0, 1)
-    return rounded[:1].clone() if bool((rounded == rounded[:1]).all()) else rounded.contiguous()

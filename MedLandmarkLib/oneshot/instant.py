@@ -24,7 +24,7 @@ _LEAST_AGREEMENT = 0.5  # share of the points that follow one similarity, below 
 _UNUSUAL = 6.0  # robust standard deviations below the usual agreement
 
 
-def write_instant_model(context: PhaseContext) -> None:
+def write_instant_model(context: PhaseContext) -> MatchingNetwork:
     """The model that needs no training: the templates and the frozen trunk. Raises ModelError where that is missing."""
     gallery = context.gallery
     network = matching_network(gallery)
@@ -32,17 +32,17 @@ def write_instant_model(context: PhaseContext) -> None:
         network, INSTANT, keypoints=gallery.landmark_count, canvas_wh=list(gallery.canvas_wh),
         templates=len(network.pictures), sigma=_SIGMA,
     )  # fmt: skip
+    return network
 
 
-def matched_gallery(context: PhaseContext) -> tuple[Gallery, PseudoLabels]:
+def matched_gallery(context: PhaseContext, network: MatchingNetwork) -> tuple[Gallery, PseudoLabels]:
     """The gallery without pictures of another kind, and its first labels. Raises DetectionCancelled."""
     gallery = context.gallery
-    network = matching_network(gallery).to(context.device)
     if len(gallery) == gallery.template_count:
         shape = (0, gallery.landmark_count)
         nothing = torch.zeros(*shape, 2), torch.zeros(shape)
         return gallery, PseudoLabels.from_matching(gallery.template_xy, *nothing, context.diagonal)
-    points, back, agreement = _kept(context) or _matched(context, network)
+    points, back, agreement = _kept(context) or _matched(context, network.to(context.device))
     kept, aside = _told_apart(gallery, agreement)
     gallery = gallery.without(aside)
     points, back = points[kept], back[kept]

@@ -6,8 +6,6 @@ Each starts from the joint network, sees windows around its landmark, and renews
 
 from __future__ import annotations
 
-import copy
-
 import torch
 
 from ..models.lite import LiteNetwork
@@ -87,7 +85,7 @@ class SpecialistsPhase:
     def _start(self, number: int) -> LiteNetwork:
         """The joint network with one of its channels."""
         network = LiteNetwork(1, WIDTH, SIGMA)
-        state = copy.deepcopy(self.joint.state_dict())
+        state = dict(self.joint.state_dict())
         for name in ("final.weight", "final.bias"):
             state[name] = state[name][number : number + 1]
         network.load_state_dict(state)

@@ -56,10 +56,10 @@ def teach(
     teller.unit = gallery.unit
     chosen = choose_device(device)
     context = PhaseContext(request, gallery, folder, chosen, teller, should_stop)
-    write_instant_model(context)
+    matcher = write_instant_model(context)
     is_complete, network = True, None
     try:
-        gallery, labels = matched_gallery(context)
+        gallery, labels = matched_gallery(context, matcher)
         context = replace(context, gallery=gallery)
         for make in _CHAIN[request.settings.method]:
             phase: Phase = make(context, labels, network)

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..detection.heatmap import decode_heatmaps
 from ..errors import DetectionCancelled
-from .fitting import Batch
+from .fitting import HEATMAP_STRIDE, Batch
 from .gallery import Gallery
 from .labels import PseudoLabels
 from .views import NONE, SLIGHT, STRONG, USUAL, GreyChanges, draw_views, normalised
@@ -78,7 +78,7 @@ def taught_points(
             change = SLIGHT if view else NONE
             views = draw_views(gallery.pictures[numbers], centres, gallery.canvas_wh, change, generator)
             peaks = decode_heatmaps(network(normalised(views.pictures.to(device))))
-            seen.append(views.to_canvas(peaks.heatmap_xy.cpu() * 4.0))
+            seen.append(views.to_canvas(peaks.heatmap_xy.cpu() * HEATMAP_STRIDE))
         stacked = torch.stack(seen)  # (V, B, K, 2)
         middle = stacked.median(dim=0).values
         points.append(middle)

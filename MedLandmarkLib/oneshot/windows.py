@@ -10,7 +10,7 @@ from torch import nn
 
 from ..detection.heatmap import decode_heatmaps
 from ..models.lite import LiteNetwork
-from .fitting import Batch
+from .fitting import HEATMAP_STRIDE, Batch
 from .gallery import Gallery
 from .labels import PseudoLabels
 from .views import SLIGHT, STRONG, USUAL, GreyChanges, draw_views, normalised
@@ -94,7 +94,7 @@ class Windows:
                     self.gallery.pictures[numbers], centres[numbers], (self.side,) * 2, SLIGHT, generator
                 )
                 found, description = _answers(network, normalised(views.pictures.to(device)))
-                seen.append(views.to_canvas(found.cpu() * 4.0))
+                seen.append(views.to_canvas(found.cpu() * HEATMAP_STRIDE))
                 described.append(description.cpu())
             stacked = torch.stack(seen)
             middle = stacked.median(dim=0).values

@@ -113,7 +113,7 @@ def _lay(
         if faults:
             continue  # nothing will be trained: only the faults of the rest are wanted
         geometry = _geometry(case, task, heatmap_wh)
-        pictures.append(_as_bytes(warp_smoothed(image.display_rgb(), geometry)))
+        pictures.append(as_bytes(warp_smoothed(image.display_rgb(), geometry)))
         points.append(_canvas_points(case, task, heatmap_wh))
         scales.append(_mm_per_canvas_px(case, geometry))
     if faults or not pictures:
@@ -121,7 +121,7 @@ def _lay(
     mm_per_px = torch.tensor(scales)
     if mm_per_px.isnan().any():
         mm_per_px = torch.full_like(mm_per_px, float("nan"))  # a mean over mm and px together would mean nothing
-    return Canvases(task, _stacked(pictures), torch.from_numpy(np.stack(points)), mm_per_px)
+    return Canvases(task, stacked(pictures), torch.from_numpy(np.stack(points)), mm_per_px)
 
 
 def _contradictions(case: Case, image: Image) -> list[str]:
@@ -156,13 +156,14 @@ def _mm_per_canvas_px(case: Case, geometry: CanvasGeometry) -> float:
     return float(np.mean(picture_px_per_canvas_px * case.spacing_mm[:2]))
 
 
-def _as_bytes(canvas: np.ndarray) -> torch.Tensor:
+def as_bytes(canvas: np.ndarray) -> torch.Tensor:
     """float (H, W, 3) → uint8 (1 or 3, H, W): one channel where the picture is grey."""
     rounded = torch.from_numpy(np.rint(canvas).clip(0, 255).astype(np.uint8)).permute(2, 0, 1)
     is_grey = bool((rounded == rounded[:1]).all())
     return rounded[:1].clone() if is_grey else rounded.contiguous()
 
 
-def _stacked(pictures: Sequence[torch.Tensor]) -> torch.Tensor:
+def stacked(pictures: Sequence[torch.Tensor]) -> torch.Tensor:
+    """(N, 1 or 3, H, W): three channels for all where one picture has colour."""
     channels = max(len(picture) for picture in pictures)
     return torch.stack([picture.expand(channels, -1, -1) for picture in pictures])

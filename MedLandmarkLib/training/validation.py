@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -49,6 +49,23 @@ def refresh_norms(network: nn.Module, batches: Batches, normalise: Normaliser, d
                 norm.momentum = 1.0 / seen  # the mean over all so far
             pictures, _ = batches.augmented(Portion(index, cases, 0, 1.0), seen, device)
             network.logits(normalise(pictures), canvas.task.channels)
+    for norm, momentum in zip(norms, usual_momentum, strict=True):
+        norm.momentum = momentum
+    network.eval()
+
+
+@torch.no_grad()
+def take_norms_from(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Take those statistics as the mean over normalised batches (B, 3, H, W); leaves the network in eval mode."""
+    norms = [norm for norm in network.norms if norm.weight.requires_grad]
+    usual_momentum = [norm.momentum for norm in norms]
+    network.eval()
+    for norm in norms:
+        norm.train()
+    for number, pictures in enumerate(batches):
+        for norm in norms:
+            norm.momentum = 1.0 / (number + 1)  # the mean over all so far
+        network.logits(pictures)
     for norm, momentum in zip(norms, usual_momentum, strict=True):
         norm.momentum = momentum
     network.eval()

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import ModelError
 from ...image import Image
-from ...landmark import Landmark, LandmarkSet, Status
+from ...landmark import Landmark, LandmarkSet
 from ...measure import measure
 from ...models.atlas import LoadedAtlas
 from ...models.own_scheme import scheme_known_to
@@ -18,6 +18,7 @@ from ...plane.sweep import VOLUME_SETTING
 from ...scheme import Scheme
 from ..result import Detection, FrameResult, ModelIdentity
 from ..volume.check import require_volume
+from ..volume.placed import lies_inside, placed_landmark
 from .judging import error_covariance, expected_error_mm, judge
 from .template import PreparedTemplate
 from .transfer import CarriedPoint, Transfer, transfer
@@ -109,22 +110,11 @@ class AtlasDetector:
 
     def _landmark(self, k: int, name: str, point: CarriedPoint | None, image: Image, found: Transfer) -> Landmark:
         is_annotated = bool(np.isfinite(self.template.points[k]).all())
-        ijk = None if point is None else np.linalg.solve(image.ijk_to_ras, [*point.point_ras, 1.0])[:3]
-        is_inside = ijk is not None and bool(np.all((ijk >= -0.5) & (ijk <= np.array(image.size) - 0.5)))
+        is_inside = point is not None and lies_inside(image, point.point_ras)
         judgement = judge(point, is_inside, self._tolerance_mm(image), found.pose, is_annotated)
         if point is None:
-            return Landmark(name, status=judgement.status, reason=judgement.reason, score=0.0)
-        position = tuple(ijk.tolist())
-        return Landmark(
-            name,
-            ijk=position,
-            ras=tuple(point.point_ras.tolist()),
-            status=judgement.status,
-            confidence=judgement.confidence,
-            score=min(1.0, max(0.0, point.similarity)),
-            reason=judgement.reason,
-            predicted_ijk=None if judgement.status is Status.MISSING else position,
-        )
+            return placed_landmark(name, image, None, judgement, 0.0)
+        return placed_landmark(name, image, point.point_ras, judgement, min(1.0, max(0.0, point.similarity)))
 
     def _tolerance_mm(self, image: Image) -> float:
         """The scheme's tolerance; a user's own scheme has it in voxels."""

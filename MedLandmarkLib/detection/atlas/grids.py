@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...image import Image
-from ..volume.pose import block_means
+from ..volume.pose import block_means, blocks_to_ras
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +61,8 @@ class Sampled:
         """Averaged over blocks of whole voxels where these are finer than half the spacing it will be sampled with."""
         voxels_mm = np.linalg.norm(image.ijk_to_ras[:3, :3], axis=0)
         blocks = np.clip(np.floor(spacing_mm / voxels_mm + 0.25), 1, image.size).astype(int)
-        step = np.diag([*blocks.astype(float), 1.0])
-        step[:3, 3] = (blocks - 1) / 2  # the centre of the first block
         values = sitk.GetImageFromArray(block_means(image, frame, tuple(blocks)))
-        return cls(values, affine_transform(np.linalg.inv(image.ijk_to_ras @ step)))
+        return cls(values, affine_transform(np.linalg.inv(blocks_to_ras(image, blocks))))
 
     def share_inside(self) -> Sampled:
         """1 within the volume, in the same place: sampled, it tells what lies in the field of view."""

@@ -22,6 +22,7 @@ from ..result import Detection, FrameResult, ModelIdentity
 from .check import require_volume
 from .confidence import judge_point
 from .knowledge import PlaneGeometry, VolumeKnowledge
+from .placed import lies_inside, placed_landmark
 from .pose import Pose, find_pose
 from .reader import NetworkReader, PlaneReader
 from .search import FoundPoint, SearchArea, search
@@ -117,24 +118,13 @@ class VolumeDetector:
 
     def _landmark(self, name: str, point: FoundPoint | None, image: Image, pose: Pose | None) -> Landmark:
         spread = self.knowledge.spread if self.knowledge else None
-        ijk = None if point is None else _ijk(image, point.point_ras)
-        is_inside = ijk is not None and bool(np.all((ijk >= -0.5) & (ijk <= np.array(image.size) - 0.5)))
+        is_inside = point is not None and lies_inside(image, point.point_ras)
         judgement = judge_point(point, is_inside, self.scheme.tolerance, spread, pose)
         if self.knowledge is None and judgement.status is Status.PREDICTED:
             judgement = replace(judgement, status=Status.DOUBTFUL, confidence=None, reason=_PLAIN_REASON)
         if point is None:
-            return Landmark(name, status=judgement.status, reason=judgement.reason, score=0.0)
-        position = tuple(ijk.tolist())
-        return Landmark(
-            name,
-            ijk=position,
-            ras=tuple(point.point_ras.tolist()),
-            status=judgement.status,
-            confidence=judgement.confidence,
-            score=min(1.0, point.height),
-            reason=judgement.reason,
-            predicted_ijk=None if judgement.status is Status.MISSING else position,
-        )
+            return placed_landmark(name, image, None, judgement, 0.0)
+        return placed_landmark(name, image, point.point_ras, judgement, min(1.0, point.height))
 
     def _detection(
         self,
@@ -170,10 +160,6 @@ class VolumeDetector:
             (FrameResult(landmarks, tuple(measure(landmarks, self.scheme))),),
             (*image.warnings, *self.detector.detector.notes, *([] if pose is None else [pose.in_words()])),
         )
-
-
-def _ijk(image: Image, ras: np.ndarray) -> np.ndarray:
-    return np.linalg.solve(image.ijk_to_ras[:3, :3], ras - image.ijk_to_ras[:3, 3])
 
 
 def _plain_geometry(image: Image) -> PlaneGeometry:

@@ -107,9 +107,7 @@ class _Reduced:
         blocks = np.maximum(1, np.rint(spacing_mm / np.linalg.norm(image.ijk_to_ras[:3, :3], axis=0))).astype(int)
         blocks = np.minimum(blocks, image.size)
         values = block_means(image, frame, tuple(blocks))
-        step = np.diag([*blocks.astype(float), 1.0])
-        step[:3, 3] = (blocks - 1) / 2  # the centre of the first block
-        matrix = np.linalg.inv(image.ijk_to_ras @ step)
+        matrix = np.linalg.inv(blocks_to_ras(image, blocks))
         return cls(torch.from_numpy(values)[None, None], torch.from_numpy(matrix[:3]).float())
 
     def centre_of_mass(self) -> torch.Tensor:
@@ -141,6 +139,13 @@ class _Reduced:
         other = (found - (inside * found).sum(1, keepdim=True) / mass) * inside
         norm = one.norm(dim=1) * other.norm(dim=1)
         return (one * other).sum(1) / norm.clamp_min(1e-6) * (share / 0.6).clamp_max(1.0)
+
+
+def blocks_to_ras(image: Image, blocks: np.ndarray) -> np.ndarray:
+    """(4, 4): from a block of so many voxels (i, j, k) each way, counted from 0, to its centre in RAS mm."""
+    step = np.diag([*np.asarray(blocks, float), 1.0])
+    step[:3, 3] = (np.asarray(blocks) - 1) / 2
+    return image.ijk_to_ras @ step
 
 
 def block_means(image: Image, frame: int, blocks: tuple[int, int, int]) -> np.ndarray:

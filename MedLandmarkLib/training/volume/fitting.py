@@ -28,6 +28,7 @@ from ..lite_backbone import LiteBackbone
 from ..log import TrainingLog
 from ..optimizer import build_optimizer, set_learning_rates
 from ..recipe import Recipe
+from ..validation import take_norms_from
 from .planes import PlaneBatch, PlaneSource
 
 Progress = Callable[[float, str], None]
@@ -161,16 +162,10 @@ class VolumeFitting:
         in BatchNorm, 2021, section 3).
         """
         network = self.network.module
-        usual = [norm.momentum for norm in network.norms]
+        drawn = (self._batch(self.source, 2**40 + number)[0] for number in range(_NORM_BATCHES))
         with torch.no_grad(), self.average.in_place():
-            network.train()
-            for number in range(_NORM_BATCHES):
-                for norm in network.norms:
-                    norm.momentum = 1.0 / (number + 1)  # the mean over all batches so far
-                network.logits(self._batch(self.source, 2**40 + number)[0])
-            for norm, momentum in zip(network.norms, usual, strict=True):
-                norm.momentum = momentum
-            yield network.eval()
+            take_norms_from(network, drawn)
+            yield network
 
     def validate(self) -> dict[str, float]:
         """The averaged network's loss on planes of the held-out volumes, always the same ones."""
