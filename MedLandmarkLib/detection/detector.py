@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..errors import ImageError, ModelError
-from ..models.catalogue import InputGeometry
+from ..models.catalogue import InputGeometry, View
 from ..models.device import (
     PRECISIONS,
     choose_device,
@@ -26,6 +26,7 @@ from .heatmap import decode_heatmaps
 from .peak_shape import peak_spread, second_peak_ratio
 from .picture_peaks import PicturePeaks
 from .pooled_features import pooled_features
+from .views import averaged_views, view_geometry
 from .watch import Watch
 
 __all__ = ["Detector", "PicturePeaks"]
@@ -38,7 +39,8 @@ class Detector:
 
     network: (B, 3, H, W) normalised canvas, channels → (B, K, h, w) heatmaps; it is not changed.
     card_input: how pictures become its canvas. flip: average with the mirrored pass (twice the time); channels keep
-    their places, as the reference's identity flip indices have it.
+    their places, as the reference's identity flip indices have it. views: further looks at each picture, whose heatmaps
+    are averaged with those of the whole (as many times the time).
     device, precision: as asked for; the attributes hold what is in use, and `notes` says where that differs.
     Raises ModelError for a device that is not there.
     """
@@ -52,12 +54,14 @@ class Detector:
         device: str | torch.device = "auto",
         precision: str = "fp32",
         flip: bool = True,
+        views: Sequence[View] = (),
     ) -> None:
         if card_input.resampling not in ("opencv-bilinear", "area"):
             raise ModelError(f"The model's resampling is '{card_input.resampling}', not 'opencv-bilinear' or 'area'.")
         self.input = card_input
         self.channels = channels or slice(None)
         self.flip = flip
+        self.views = tuple(views)
         self.notes: list[str] = []
         self._source = network
         self._most_per_batch: int | None = None  # what was seen to fit on the device
@@ -93,7 +97,8 @@ class Detector:
         while len(results) < len(pictures):
             count = min(batch_size or default_batch_size(self.device), self._most_per_batch or len(pictures))
             batch = pictures[len(results) : len(results) + max(1, count)]
-            watch = Watch(len(results), len(batch), len(pictures), 1 + self.flip, progress, should_stop)
+            passes = (1 + self.flip) * (1 + len(self.views))
+            watch = Watch(len(results), len(batch), len(pictures), passes, progress, should_stop)
             peaks = self._peaks_or_retreat(batch, watch)
             results += peaks or []
         if progress:
@@ -153,14 +158,14 @@ class Detector:
     @torch.inference_mode()
     def _peaks(self, pictures: Sequence[np.ndarray], watch: Watch) -> list[PicturePeaks]:
         geometries = [self._geometry(picture) for picture in pictures]
-        canvases = self._canvases(pictures, geometries)
         with pooled_features(self.network) as features:
-            heatmaps = self._heatmaps(canvases, watch, passes_done=0)
-        disagreement = None
-        if self.flip:
-            mirrored = self._heatmaps(canvases.flip(3), watch, passes_done=1).flip(3)
-            disagreement = self._disagreement(heatmaps, mirrored)
-            heatmaps = heatmaps.add_(mirrored).mul_(0.5)
+            heatmaps, disagreement = self._look(pictures, geometries, watch, passes_done=0)
+        if self.views:
+            looks, placed = [heatmaps], [geometries]
+            for number, view in enumerate(self.views, start=1):
+                placed.append([view_geometry(geometry, view) for geometry in geometries])
+                looks.append(self._look(pictures, placed[-1], watch, passes_done=number * (1 + self.flip))[0])
+            heatmaps = averaged_views(looks, placed)
         peaks = decode_heatmaps(heatmaps, self.input.blur_kernel)
         reach = 3.0 * self.input.sigma
         second = second_peak_ratio(heatmaps, peaks.argmax_xy, peaks.score, reach)
@@ -181,6 +186,18 @@ class Detector:
             )
             for b, geometry in enumerate(geometries)
         ]
+
+    def _look(
+        self, pictures: Sequence[np.ndarray], geometries: Sequence[CanvasGeometry], watch: Watch, passes_done: int
+    ) -> tuple[torch.Tensor, np.ndarray | None]:
+        """(B, K, h, w) heatmaps, and (B, K) how far the peaks of the mirrored pass lie from them."""
+        canvases = self._canvases(pictures, geometries)
+        heatmaps = self._heatmaps(canvases, watch, passes_done)
+        if not self.flip:
+            return heatmaps, None
+        mirrored = self._heatmaps(canvases.flip(3), watch, passes_done + 1).flip(3)
+        disagreement = self._disagreement(heatmaps, mirrored)
+        return heatmaps.add_(mirrored).mul_(0.5), disagreement
 
     def _geometry(self, picture: np.ndarray) -> CanvasGeometry:
         rows, columns = picture.shape[:2]

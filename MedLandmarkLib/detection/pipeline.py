@@ -41,6 +41,8 @@ Progress = Callable[[float, str], None]
 class LandmarkDetector:
     """A model made ready for one scheme: load once, detect in as many images as there are.
 
+    flip: average with the mirrored pass; default: as the model's card says. views: whether the further looks that the
+    card names for the scheme are taken.
     Raises ModelError where the model does not know the scheme or the device is not there.
     """
 
@@ -52,6 +54,7 @@ class LandmarkDetector:
         device: str = "auto",
         precision: str = "fp32",
         flip: bool | None = None,
+        views: bool = True,
     ) -> None:
         own = model if isinstance(model, str) else None
         self.scheme = scheme_known_to(scheme, own) if isinstance(scheme, str) else scheme
@@ -66,6 +69,7 @@ class LandmarkDetector:
             device=device,
             precision=precision,
             flip=card.flip_test if flip is None else flip,
+            views=channels.views if views else (),
         )
 
     def detect(
@@ -108,6 +112,7 @@ class LandmarkDetector:
                 "device": str(self.detector.device),
                 "precision": self.detector.precision,
                 "flip": self.detector.flip,
+                "views": 1 + len(self.detector.views),
                 **({"slice": slice_index} if slice_index is not None else {}),
                 **({} if plane is None else {PLANE_SETTING: plane_setting(image, plane)}),
             },

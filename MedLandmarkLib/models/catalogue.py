@@ -37,12 +37,24 @@ class InputGeometry:
 
 
 @dataclass(frozen=True)
+class View:
+    """A further look at a picture: a region `scale` times its size, moved by `shift` of its width and height."""
+
+    scale: float
+    shift: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class SchemeChannels:
-    """The channels [first, stop) of a scheme's landmarks, and the scheme's own canvas (W, H), px, where it has one."""
+    """The channels [first, stop) of a scheme's landmarks, and the scheme's own canvas (W, H), px, where it has one.
+
+    views: further looks at each picture, averaged with the first; each takes the time of one more detection.
+    """
 
     first: int
     stop: int
     input_size_wh: tuple[int, int] | None = None
+    views: tuple[View, ...] = ()
 
     @property
     def count(self) -> int:
@@ -187,9 +199,7 @@ def card_from_json(data: Any, where: str, folder: Path | None = None, is_embedde
     try:
         if fields["input"] is not None or fields.get("family") != "atlas":
             fields["input"] = InputGeometry(**_with_tuples(fields["input"]))
-        fields["schemes"] = {
-            scheme: SchemeChannels(**_with_tuples(channels)) for scheme, channels in fields["schemes"].items()
-        }
+        fields["schemes"] = {scheme: _channels_from_json(channels) for scheme, channels in fields["schemes"].items()}
         fields["licence"] = Licence(**fields["licence"])
         fields["source"] = Source(**fields["source"]) if fields.get("source") else None
         fields["weights"] = Weights(**fields["weights"]) if fields.get("weights") else None
@@ -202,6 +212,11 @@ def card_from_json(data: Any, where: str, folder: Path | None = None, is_embedde
         if not 0 <= channels.first < channels.stop:
             raise ModelError(f"{where}: scheme '{scheme}' has channels {channels.first} to {channels.stop}.")
     return card
+
+
+def _channels_from_json(fields: Mapping[str, Any]) -> SchemeChannels:
+    views = tuple(View(**_with_tuples(view)) for view in fields.get("views", ()))
+    return SchemeChannels(**_with_tuples({**fields, "views": views}))
 
 
 def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class VolumeDetector:
     """
 
     def __init__(self, scheme: Scheme | str, model: LoadedModel | str = "lite", **settings: Any) -> None:
-        self.detector = LandmarkDetector(scheme, model, **settings)
+        # many planes see each landmark already
+        self.detector = LandmarkDetector(scheme, model, views=False, **settings)
         self.scheme, self.model = self.detector.scheme, self.detector.model
         self.knowledge = VolumeKnowledge.load(self.model.card.folder, self.model.card.volume)
 
