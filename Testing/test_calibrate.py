@@ -15,14 +15,16 @@ import torch
 from typer.testing import CliRunner
 
 from MedLandmarkLib.cli.application import app
-from MedLandmarkLib.detection import detect
+from MedLandmarkLib.detection import LandmarkDetector, detect
 from MedLandmarkLib.errors import ModelError
 from MedLandmarkLib.evaluation import least_calibration_error
+from MedLandmarkLib.image import read_image
 from MedLandmarkLib.models.catalogue import SchemeChannels, Weights, catalogue, read_card
 from MedLandmarkLib.models.lite import LiteNetwork
+from MedLandmarkLib.models.loading import load
 from MedLandmarkLib.models.tensors import write_tensors
 from MedLandmarkLib.resources import resource_path
-from MedLandmarkLib.training.calibrate_model import calibrate_model, holdout_of
+from MedLandmarkLib.training.calibrate_model import _calibration, calibrate_model, holdout_of, write_calibration
 from MedLandmarkLib.training.logistic import choose_features, fit_logistic, folded_probabilities
 from MedLandmarkLib.training.tasks import TaskRequest
 from MedLandmarkLib.training.variation import moved, varied_picture
@@ -30,15 +32,15 @@ from MedLandmarkLib.training.variation import moved, varied_picture
 LANDMARKS = ("OFD_1", "OFD_2", "BPD_1", "BPD_2")
 
 
-def a_dataset_of_ellipses(folder: Path, subjects: int) -> Path:
-    """Bright ellipses whose axes' ends are the landmarks of fetal-head-4; one picture of 48 × 40 px per subject."""
+def a_dataset_of_ellipses(folder: Path, subjects: int, brightness: int = 200) -> Path:
+    """Ellipses whose axes' ends are the landmarks of fetal-head-4; one picture of 48 × 40 px per subject."""
     (folder / "images").mkdir(parents=True)
     generator = np.random.default_rng(0)
     cases, landmarks = [], []
     y, x = np.mgrid[:40, :48]
     for number in range(subjects):
         (cx, cy), (a, b) = generator.uniform((20, 16), (28, 24)), generator.uniform((11, 7), (15, 10))
-        picture = np.where(((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 < 1, 200, 30).astype(np.uint8)
+        picture = np.where(((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 < 1, brightness, 30).astype(np.uint8)
         sitk.WriteImage(sitk.GetImageFromArray(picture), str(folder / f"images/{number}.png"))
         cases.append((number, f"images/{number}.png", 48, 40, 0.5, 0.5, f"s{number}", "train"))
         ends = ((cx - a, cy), (cx + a, cy), (cx, cy - b), (cx, cy + b))
@@ -96,6 +98,22 @@ def test_a_model_folder_is_calibrated_by_one_command(a_model_folder: Path, tmp_p
     assert (a_model_folder / entry["arrays"]["file"]).stat().st_size < 100_000
     landmarks = detect(dataset / "images/0.png", "fetal-head-4", f"{a_model_folder}/").frames[0].landmarks
     assert all(landmark.confidence is not None for landmark in landmarks)
+
+
+def test_what_the_network_learned_for_other_schemes_tells_what_is_no_picture_of_this_one(
+    a_model_folder: Path, tmp_path: Path
+) -> None:
+    own = TaskRequest(a_dataset_of_ellipses(tmp_path / "data", subjects=30), "fetal-head-4")
+    other = TaskRequest(a_dataset_of_ellipses(tmp_path / "dark", subjects=30, brightness=60), "another-scheme")
+    calibration = _calibration(load(read_card(a_model_folder / "card.json")), [own], [other], 0.5, 0, None, None)
+    write_calibration(a_model_folder, "fetal-head-4", calibration)
+    detector = LandmarkDetector("fetal-head-4", f"{a_model_folder}/")
+    check = detector.confidence.check
+    likeness = []
+    for request in (own, other):
+        (peaks,) = detector.peaks([read_image(request.folder / "images/3.png").display_rgb()])
+        likeness.append(check.likeness(peaks))
+    assert likeness[0] < check.limits.likeness < likeness[1]
 
 
 def test_the_same_calibration_gives_the_same_files(a_model_folder: Path, tmp_path: Path) -> None:

@@ -104,6 +104,18 @@ def test_in_a_picture_of_another_kind_no_landmark_is_believed(
     assert all(reason in item.reason and "(outline drawing)" in item.reason for item in judgements)
 
 
+def test_content_that_is_more_like_another_kind_the_network_learned_is_told(
+    a_check: PictureCheck, a_shape: np.ndarray
+) -> None:
+    others = LowRankGaussian.fit(np.random.default_rng(1).normal(1.5, 1.0, size=(100, 8)), rank=4)
+    check = replace(a_check, others=others, limits=replace(LIMITS, likeness=1.0))
+    of_theirs, of_others = (peaks_at(a_shape, features=np.full(8, level)) for level in (0.1, 1.4))
+    assert check.feature_distance(of_others) < LIMITS.features
+    assert check.objection(of_theirs, check.fit_shape(of_theirs)) == ""
+    assert "as like other kinds of pictures as theirs" in check.objection(of_others, check.fit_shape(of_others))
+    assert a_check.likeness(of_others) is None
+
+
 def test_a_picture_near_two_limits_at_once_is_of_another_kind(a_check: PictureCheck, a_shape: np.ndarray) -> None:
     near = peaks_at(a_shape + np.random.default_rng(0).normal(0, 1.8, a_shape.shape), features=np.full(8, 1.8))
     box, both = a_check, replace(a_check, limits=replace(LIMITS, joint=1.0))

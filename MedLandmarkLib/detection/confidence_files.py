@@ -19,7 +19,7 @@ from .picture_check import PictureCheck, PictureLimits
 from .shape_model import ShapeModel
 
 # What the names of the arrays begin with.
-SHAPE, FEATURES = "shape.", "features."
+SHAPE, FEATURES, OTHERS = "shape.", "features.", "others."
 
 
 def read_confidence(card: ModelCard, scheme: Scheme) -> ConfidenceModel:
@@ -41,15 +41,16 @@ def _read_check(card: ModelCard, values: Mapping[str, Any], scheme: Scheme) -> P
     if "picture" not in values:
         return None
     arrays = _read_arrays(card, values["arrays"]) if "arrays" in values else {}
-    shape, features = (
+    shape, features, others = (
         {name.removeprefix(part): array for name, array in arrays.items() if name.startswith(part)}
-        for part in (SHAPE, FEATURES)
+        for part in (SHAPE, FEATURES, OTHERS)
     )
     return PictureCheck(
         PictureLimits.from_card(values["picture"]),
         ShapeModel.from_arrays(shape) if shape else None,
         LowRankGaussian.from_arrays(features) if features else None,
         scheme.modality,
+        LowRankGaussian.from_arrays(others) if others else None,
     )
 
 

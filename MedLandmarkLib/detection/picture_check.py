@@ -18,7 +18,8 @@ class PictureLimits:
     features: Mahalanobis distance of the pooled features (Lee et al., NeurIPS 2018, section 2.1, with one class).
     shape: distance of the points from the training shapes. turn_deg: (least, most), clockwise, from the usual turn.
     size: (least, most), of the shape in heatmap px. joint: root of the summed squares of the first two distances, each
-    over its limit; a picture that is near both limits at once is another kind, too.
+    over its limit; a picture that is near both limits at once is another kind, too. likeness: the features' distance
+    from their own kind over that from the other kinds the network learned (Ren et al., arXiv 2106.09022, subtract them).
     """
 
     features: float | None = None
@@ -26,6 +27,7 @@ class PictureLimits:
     turn_deg: tuple[float, float] | None = None
     size: tuple[float, float] | None = None
     joint: float | None = None
+    likeness: float | None = None
 
     @classmethod
     def from_card(cls, values: Mapping[str, object]) -> PictureLimits:
@@ -36,6 +38,7 @@ class PictureLimits:
 class PictureCheck:
     """The training pictures as two Gaussians: of the network's features and of the points' shape; either may be absent.
 
+    others: the features of the other kinds of pictures that the network learned.
     kind: what the pictures are, for the message ("lateral cephalometric radiograph").
     """
 
@@ -43,6 +46,7 @@ class PictureCheck:
     shape: ShapeModel | None = None
     features: LowRankGaussian | None = None
     kind: str = ""
+    others: LowRankGaussian | None = None
 
     def fit_shape(self, peaks: PicturePeaks) -> ShapeFit | None:
         """How the points lie to each other; None without a shape model."""
@@ -66,6 +70,13 @@ class PictureCheck:
             return None
         return float(self.features.distance(peaks.features))
 
+    def likeness(self, peaks: PicturePeaks) -> float | None:
+        """Above 1 where the picture is more like the other kinds; None where that was not learned."""
+        distance = self.feature_distance(peaks)
+        if distance is None or self.others is None:
+            return None
+        return distance / max(float(self.others.distance(peaks.features)), 1e-6)
+
     def joint_distance(self, peaks: PicturePeaks, shape: ShapeFit | None) -> float | None:
         """Both distances over their limits, as one; None where one of them is not there."""
         distance = self.feature_distance(peaks)
@@ -75,9 +86,14 @@ class PictureCheck:
 
     def _feature_grounds(self, peaks: PicturePeaks) -> list[str]:
         distance, limit = self.feature_distance(peaks), self.limits.features
-        if distance is None or limit is None or distance <= limit:
-            return []
-        return [f"its content is unlike theirs (distance {distance:.1f}, limit {limit:.1f})"]
+        if distance is not None and limit is not None and distance > limit:
+            return [f"its content is unlike theirs (distance {distance:.1f}, limit {limit:.1f})"]
+        likeness, limit = self.likeness(peaks), self.limits.likeness
+        if likeness is not None and limit is not None and likeness > limit:
+            return [
+                f"its content is as like other kinds of pictures as theirs (ratio {likeness:.2f}, limit {limit:.2f})"
+            ]
+        return []
 
     def _shape_grounds(self, peaks: PicturePeaks, shape: ShapeFit) -> list[str]:
         limits, grounds = self.limits, []

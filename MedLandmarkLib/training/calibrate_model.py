@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..dataset import read_dataset, with_names_of
+import numpy as np
+
+from ..dataset import Case, read_dataset, with_names_of
 from ..detection.pipeline import LandmarkDetector
 from ..errors import ModelError
 from ..models.catalogue import ModelCard, read_card
@@ -21,6 +23,8 @@ from .observations import ReadCase
 from .tasks import TaskRequest, split_by_subject
 
 Progress = Callable[[float, str], None]
+
+_MOST_STRANGERS = 30  # pictures of each other dataset
 
 
 def calibrate_model(
@@ -43,10 +47,9 @@ def calibrate_model(
     schemes = list(dict.fromkeys(request.scheme_id for request in requests))
     notes: list[str] = []
     for number, scheme_id in enumerate(schemes):
-        own = [request.folder for request in requests if request.scheme_id == scheme_id]
-        calibration = _calibration(
-            loaded, scheme_id, own, holdout, seed, rater, _part_of(progress, number, len(schemes))
-        )
+        own = [request for request in requests if request.scheme_id == scheme_id]
+        others = [request for request in requests if request.scheme_id != scheme_id]
+        calibration = _calibration(loaded, own, others, holdout, seed, rater, _part_of(progress, number, len(schemes)))
         notes += calibration.notes
         with disk_errors_explained(folder):
             write_calibration(folder, scheme_id, calibration)
@@ -89,8 +92,8 @@ def write_calibration(folder: Path, scheme_id: str, calibration: Calibration) ->
 
 def _calibration(
     loaded: LoadedModel,
-    scheme_id: str,
-    folders: Sequence[Path],
+    requests: Sequence[TaskRequest],
+    others: Sequence[TaskRequest],
     holdout: float,
     seed: int,
     rater: str | None,
@@ -98,14 +101,22 @@ def _calibration(
 ) -> Calibration:
     learned: list[ReadCase] = []
     held_out: list[ReadCase] = []
-    for folder in folders:
-        dataset = with_names_of(read_dataset(folder), load_scheme(scheme_id))
+    scheme_id = requests[0].scheme_id
+    for request in requests:
+        dataset = with_names_of(read_dataset(request.folder), load_scheme(scheme_id))
         reader = dataset.reference_rater(rater if rater in dataset.raters else None)  # as the training chose it
         kept, unseen = split_by_subject(dataset.split("train"), holdout, seed)
         learned += [(case, reader) for case in kept]
         held_out += [(case, reader) for case in unseen]
     detector = LandmarkDetector(scheme_id, replace(loaded, card=replace(loaded.card, confidence=None)))
-    return calibrate_scheme(detector, learned, held_out, seed=seed, progress=progress)
+    strangers = [case for request in others for case in _some(read_dataset(request.folder).split("train"), seed)]
+    return calibrate_scheme(detector, learned, held_out, strangers=strangers, seed=seed, progress=progress)
+
+
+def _some(cases: Sequence[Case], seed: int) -> list[Case]:
+    """So many of another dataset as tell what its pictures look like."""
+    order = np.random.default_rng(seed).permutation(len(cases))[:_MOST_STRANGERS]
+    return [cases[index] for index in order]
 
 
 def _part_of(progress: Progress | None, number: int, count: int) -> Progress | None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ..dataset import Case
-from ..detection.confidence_files import FEATURES, SHAPE
+from ..detection.confidence_files import FEATURES, OTHERS, SHAPE
 from ..detection.gaussian import LowRankGaussian
 from ..detection.peak_features import peak_features
 from ..detection.picture_check import PictureCheck, PictureLimits
@@ -27,7 +27,7 @@ from ..evaluation.landmarks import pixel_scale
 from ..scheme import Scheme
 from .ends import ordered_ends
 from .logistic import choose_features, fit_logistic, folded_probabilities
-from .observations import Observation, ReadCase, observe
+from .observations import Observation, ReadCase, observe, seen_in
 
 # Fewer held-out landmarks or subjects, or learned shapes, say too little.
 ENOUGH_LANDMARKS = 50
@@ -47,6 +47,7 @@ _SLACK_MANY, _SLACK_FEW = (1.8, 2.5), (1.25, 1.5)
 _FEATURES_PERCENT, _SHAPE_PERCENT = 99, 97
 _LARGEST_SHAPE_LIMIT = 0.75 * FARTHEST
 _JOINT_SLACK = 1.1
+_LIKENESS_SLACK = 1.1
 _TURN_SLACK_DEG = 20.0
 _SIZE_SLACK = 1.6
 # From few to many; the first is always there. Later signs must earn their place.
@@ -83,12 +84,13 @@ def calibrate_scheme(
     learned: Sequence[ReadCase],
     held_out: Sequence[ReadCase],
     *,
+    strangers: Sequence[Case] = (),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Calibration:
     """Fit the confidence of a detector for its scheme; `learned` and `held_out` are of split "train".
 
-    The detector's own confidence, if it has one, is not used.
+    strangers: what the network learned for other schemes. The detector's own confidence, if it has one, is not used.
     """
     scheme = detector.scheme
     subjects = len({case.subject for case, _ in held_out})
@@ -102,8 +104,10 @@ def calibrate_scheme(
     plain, varied = observe(detector, some, copies=1, seed=seed, progress=_part(progress, 0.0, share))
     held, held_varied = observe(detector, held_out, copies=copies, seed=seed + 1, progress=_part(progress, share, 1.0))
     shape = _shape_model(learned, scheme)
-    features = _feature_model([*plain, *varied])
-    check = PictureCheck(PictureLimits(), shape, features, scheme.modality)
+    seen = [item.peaks.features for item in (*plain, *varied) if item.peaks.features is not None]
+    features = _gaussian(seen)
+    others = _gaussian(seen_in(detector, strangers))
+    check = PictureCheck(PictureLimits(), shape, features, scheme.modality, others)
     limits = _limits(check, [*varied, *held, *held_varied], [*held, *held_varied], scheme)
     if len(scheme) < _MANY_POINTS:
         limits = replace(limits, joint=_joint_limit(replace(check, limits=limits), [*held, *held_varied]))
@@ -113,6 +117,7 @@ def calibrate_scheme(
     arrays = {
         **({SHAPE + name: array for name, array in shape.to_arrays().items()} if shape else {}),
         **({FEATURES + name: array for name, array in features.to_arrays().items()} if features else {}),
+        **({OTHERS + name: array for name, array in others.to_arrays().items()} if others else {}),
     }
     return Calibration(entry, {name: torch.from_numpy(array) for name, array in arrays.items()}, notes + fit_notes)
 
@@ -146,9 +151,8 @@ def _tolerance_px(case: Case, scheme: Scheme) -> float:
     return scheme.tolerance / float(np.mean(pixel_scale(case, scheme.sdr_unit, scheme)[:2]))
 
 
-def _feature_model(observations: Sequence[Observation]) -> LowRankGaussian | None:
-    values = [item.peaks.features for item in observations if item.peaks.features is not None]
-    return LowRankGaussian.fit(np.stack(values), _FEATURE_RANK) if len(values) >= _ENOUGH_SHAPES else None
+def _gaussian(features: Sequence[np.ndarray]) -> LowRankGaussian | None:
+    return LowRankGaussian.fit(np.stack(features), _FEATURE_RANK) if len(features) >= _ENOUGH_SHAPES else None
 
 
 def _limits(
@@ -157,6 +161,7 @@ def _limits(
     """Beyond what pictures of the right kind reach: `detected` by their points, `unseen` by the network's features."""
     feature_slack, shape_slack = _SLACK_MANY if len(scheme) >= _MANY_POINTS else _SLACK_FEW
     distances = [check.feature_distance(item.peaks) for item in unseen]
+    likeness = [check.likeness(item.peaks) for item in unseen]
     fits = [fit for fit in (check.fit_shape(item.peaks) for item in detected) if fit is not None]
     turns, sizes = ([getattr(fit, name) for fit in fits] for name in ("turn_deg", "size"))
     least_turn, most_turn = np.percentile(turns, (1, 99)) if turns else (0.0, 0.0)
@@ -168,6 +173,7 @@ def _limits(
         size=(_rounded(np.percentile(sizes, 1) / _SIZE_SLACK), _rounded(np.percentile(sizes, 99) * _SIZE_SLACK))
         if sizes
         else None,
+        likeness=None if None in likeness else _rounded(_LIKENESS_SLACK * np.percentile(likeness, _FEATURES_PERCENT)),
     )
 
 

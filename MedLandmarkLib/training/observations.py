@@ -59,6 +59,13 @@ def observe(
     return plain, varied
 
 
+def seen_in(detector: LandmarkDetector, cases: Sequence[Case]) -> np.ndarray:
+    """(N, C) float32: the network's pooled features of each case's picture, first frame; (0, 0) where it has none."""
+    looking = LandmarkDetector(detector.scheme, detector.model, device=str(detector.detector.device), views=False)
+    found = [looking.peaks([read_image(case.image_path).display_rgb()])[0].features for case in cases]
+    return np.stack(found) if found and found[0] is not None else np.zeros((0, 0), np.float32)
+
+
 def errors_of(picture_xy: np.ndarray, case: Case, rater: str, scheme: Scheme) -> np.ndarray:
     """(K,) errors of points (K, 2) in the case's picture, as evaluation counts them; NaN where nobody read.
 
