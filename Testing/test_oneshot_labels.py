@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from MedLandmarkLib.oneshot.gallery import Gallery
 from MedLandmarkLib.oneshot.labels import PseudoLabels, slips
 from MedLandmarkLib.oneshot.views import NONE, STRONG, GreyChanges, draw_views
+from MedLandmarkLib.oneshot.whole import WholePictures
 
 DIAGONAL = 1000.0
 
@@ -120,3 +124,17 @@ def test_grey_changes_follow_from_their_seed():
     assert torch.equal(changes(pictures, 5), changes(pictures, 5))
     assert not torch.equal(changes(pictures, 5), changes(pictures, 6))
     assert 0.0 <= changes(pictures, 5).min() <= changes(pictures, 5).max() <= 255.0
+
+
+def test_many_annotated_pictures_teach_alone_until_the_others_have_been_judged():
+    points = shapes(20)
+    labels = PseudoLabels.from_matching(points[:8], points[8:], torch.zeros(12, 6), DIAGONAL).of_the_annotated()
+    pictures = torch.arange(20, dtype=torch.uint8).view(20, 1, 1, 1).expand(20, 1, 33, 33)
+    gallery = Gallery(pictures, points[:8], torch.ones(20), tuple(Path(f"{n}.png") for n in range(20)))
+    source = WholePictures(gallery, labels, batch_size=8)
+    source.grey = lambda pictures, seed: pictures
+    drawn = torch.cat([source.draw(seed).pictures.amax(dim=(1, 2, 3)).round() for seed in range(6)])
+    assert set(drawn.tolist()) <= set(range(8))
+    source.labels = labels.renewed(points, torch.ones(20, 6), DIAGONAL)
+    drawn = torch.cat([source.draw(seed).pictures.amax(dim=(1, 2, 3)).round() for seed in range(6)])
+    assert any(number >= 8 for number in drawn.tolist())

@@ -19,7 +19,7 @@ class PictureLimits:
     shape: distance of the points from the training shapes. turn_deg: (least, most), clockwise, from the usual turn.
     size: (least, most), of the shape in heatmap px. joint: root of the summed squares of the first two distances, each
     over its limit; a picture that is near both limits at once is another kind, too. likeness: the features' distance
-    from their own kind over that from the other kinds the network learned (Ren et al., arXiv 2106.09022, subtract them).
+    from their own kind over that from the other kinds the network learned (Ren et al., arXiv 2106.09022, subtract).
     """
 
     features: float | None = None

@@ -19,6 +19,7 @@ from .whole import WholePictures, taught_points
 STEPS, BATCH = 360, 8
 _RENEWALS = (0.3, 0.5, 0.7)  # shares of the steps after which the labels are renewed
 WIDTH, SIGMA = 64, 2.0
+_ENOUGH_ANNOTATED = 8  # pictures from which a network soon learns more than matching finds
 
 
 class JointPhase:
@@ -32,7 +33,8 @@ class JointPhase:
         untaught = [name not in context.request.taught for name in context.request.scheme.names]
         with torch.no_grad():
             network.final.weight[untaught] = 0.0  # their maps stay flat: missing
-        source = WholePictures(gallery, context.kept_labels(JOINT) or self.labels, BATCH)
+        first = self.labels.of_the_annotated() if gallery.template_count >= _ENOUGH_ANNOTATED else self.labels
+        source = WholePictures(gallery, context.kept_labels(JOINT) or first, BATCH)
         schedule = Schedule(context.steps(STEPS), BATCH, sigma=SIGMA)
         fitting = LabelFitting(
             network, source.draw, schedule, device=context.device, seed=context.request.settings.seed,

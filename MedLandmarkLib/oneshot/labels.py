@@ -46,6 +46,12 @@ class PseudoLabels:
         weight = weight * ~slips(points, weight, diagonal)
         return PseudoLabels(points, torch.cat((self.weight[: self.fixed], weight[self.fixed :])), self.fixed)
 
+    def of_the_annotated(self) -> PseudoLabels:
+        """With belief in nothing but the annotated pictures."""
+        weight = self.weight.clone()
+        weight[self.fixed :] = 0.0
+        return replace(self, weight=weight)
+
     def of_landmark(self, number: int) -> PseudoLabels:
         return replace(
             self, canvas_xy=self.canvas_xy[:, number : number + 1], weight=self.weight[:, number : number + 1]
