@@ -11,6 +11,7 @@ import MedLandmarkLib.models.device as device_module
 from MedLandmarkLib.detection.detector import Detector
 from MedLandmarkLib.errors import ModelError
 from MedLandmarkLib.models.device import choose_device, choose_precision, exact_float32, placed_network
+from MedLandmarkLib.models.lite import LiteNetwork
 
 
 @pytest.fixture
@@ -186,3 +187,20 @@ def test_other_errors_of_the_network_are_not_taken_for_memory(some_pictures: lis
 
     with pytest.raises(RuntimeError, match="shapes"):
         Detector(Broken(), AN_INPUT, device="cpu").detect(some_pictures)
+
+
+def test_a_network_for_inference_gives_the_same_maps_with_its_normalisation_folded_in() -> None:
+    torch.manual_seed(0)
+    network = LiteNetwork(5, domains=[(0, 2), (2, 5)]).eval()
+    for norm in network.norms:
+        norm.running_mean.normal_(0.0, 0.2)
+        norm.running_var.uniform_(0.5, 2.0)
+        torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
+        torch.nn.init.normal_(norm.bias, std=0.2)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    placed = placed_network(network, torch.device("cpu"), "fp32")
+    canvas = torch.randn(2, 3, 97, 65)
+    with torch.inference_mode():
+        for channels in (slice(0, 2), slice(2, 5)):
+            torch.testing.assert_close(placed.logits(canvas, channels), network.logits(canvas, channels))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

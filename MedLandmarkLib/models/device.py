@@ -72,6 +72,7 @@ def placed_network(network: nn.Module, device: torch.device, precision: str) -> 
 
     Tensors that are already right are shared, not copied. In half precision the weights of linear layers and of
     convolutions are converted, except those of the network's `float32_modules`; everything else stays in float32.
+    Modules with a method `for_inference` are told that they will not be trained.
     """
     dtype = PRECISIONS[precision]
     kept = {id(module) for module in getattr(network, "float32_modules", ())}
@@ -84,7 +85,11 @@ def placed_network(network: nn.Module, device: torch.device, precision: str) -> 
         for buffer in module.buffers(recurse=False):
             memo[id(buffer)] = buffer.to(device)
     # a deep copy that meets a tensor of the memo takes the one stored there
-    return copy.deepcopy(network, memo).eval()
+    placed = copy.deepcopy(network, memo).eval()
+    for module in placed.modules():
+        if hasattr(module, "for_inference"):
+            module.for_inference()
+    return placed
 
 
 @contextmanager
