@@ -32,9 +32,10 @@ def a_short_recipe(**changes: object) -> Recipe:
 
 def test_training_writes_a_folder_that_describes_itself(a_dataset: Path, tmp_path: Path) -> None:
     request = TaskRequest.parse(f"{a_dataset}=fetal-head-4@97x97")
-    folder = train([request], tmp_path / "run", a_short_recipe(), model_id="bars")
+    folder = train([request], tmp_path / "run", a_short_recipe(views=2), model_id="bars")
     card = json.loads((folder / "card.json").read_text())
-    assert card["schemes"]["fetal-head-4"] == {"first": 0, "stop": 4, "input_size_wh": [97, 97]}
+    views = [{"scale": 0.9, "shift": [0.0, 0.0]}]
+    assert card["schemes"]["fetal-head-4"] == {"first": 0, "stop": 4, "input_size_wh": [97, 97], "views": views}
     assert card["input"]["heatmap_size_wh"] == [25, 25]
     assert (folder / "model.safetensors").stat().st_size == card["weights"]["size_bytes"] < 16_000_000
     landmarks = detect(a_dataset / "images/0.png", "fetal-head-4", str(folder)).frames[0].landmarks

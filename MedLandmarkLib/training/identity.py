@@ -11,7 +11,7 @@ from .batches import Batches
 from .canvases import Canvases
 
 # settings that say how long and how comfortably a run goes, not which steps it takes
-_FREE = {"epochs", "validate_every", "patience", "checkpoint_every", "checkpoint_gradients", "accumulate"}
+_FREE = {"epochs", "validate_every", "patience", "checkpoint_every", "checkpoint_gradients", "accumulate", "views"}
 
 
 def run_identity(batches: Batches) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
+from ..detection.views import STANDARD_VIEWS
 from ..models.catalogue import InputGeometry, ModelCard, SchemeChannels, Weights
 from ..models.folder import CARD_NAME, WEIGHTS_NAME, checked_id
 from ..models.tensors import write_tensors
@@ -67,7 +68,10 @@ def write_model_folder(
             blur_kernel=_BLUR_KERNEL,
         ),
         schemes={
-            task.scheme_id: SchemeChannels(task.channels.start, task.channels.stop, task.canvas_wh) for task in tasks
+            task.scheme_id: SchemeChannels(
+                task.channels.start, task.channels.stop, task.canvas_wh, STANDARD_VIEWS[: recipe.views - 1]
+            )
+            for task in tasks
         },
         flip_test=False,  # the confidence is calibrated without it
         base=backbone.base,

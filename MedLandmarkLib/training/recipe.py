@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..detection.views import STANDARD_VIEWS
 from ..errors import DatasetError
 from ..models.sapiens_architecture import SAPIENS_SIZES
 from .augmentation import AUGMENTATIONS
@@ -41,6 +42,7 @@ class Recipe:
     cases_per_epoch: of each dataset at most, drawn anew every epoch, so that a large one does not crowd out the small.
     validate_every: epochs; patience: validations without a better error after which the run ends early (null: never).
     checkpoint_every: steps between checkpoints; null: after every epoch.
+    views: looks at each picture when the model detects, of detection.views the first; each takes as long as one alone.
     checkpoint_gradients: compute Sapiens' activations twice instead of keeping them.
     lora_qkv_rank, lora_proj_rank, lora_dropout: as MedSapiens; the scaling, alpha / rank, is 1 as there.
     """
@@ -67,6 +69,7 @@ class Recipe:
     validate_every: int = 5
     patience: int | None = None
     checkpoint_every: int | None = None
+    views: int = 1
     checkpoint_gradients: bool = False
     lora_qkv_rank: int = 4
     lora_proj_rank: int = 8
@@ -84,6 +87,8 @@ class Recipe:
         for name in _SHARES:
             value = getattr(self, name)
             self._require(name, _is_number(value) and 0.0 <= value < 1.0, "a share, 0 up to below 1")
+        most = 1 + len(STANDARD_VIEWS)
+        self._require("views", _is_whole(self.views, 1) and self.views <= most, f"a whole number from 1 to {most}")
         for name in ("seed", "warmup_steps"):
             self._require(name, _is_whole(getattr(self, name), 0), "a whole number of at least 0")
         decay, weight_decay = self.layer_decay, self.weight_decay
