@@ -129,7 +129,8 @@ class LabelFitting:
     def teacher(self) -> Iterator[nn.Module]:
         """Within it, the network in eval mode with the averaged weights and normalisation statistics taken anew."""
         count = min(self.schedule.norm_batches, self.schedule.steps)
-        drawn = (normalised(self.draw(2**40 + number).pictures.to(self.device)) for number in range(count))
+        pictures = (self.draw(2**40 + number).pictures for number in range(count))
+        drawn = ((normalised(part.to(self.device)), None) for part in pictures)
         with torch.no_grad(), self.average.in_place():
             take_norms_from(self.network, drawn)
             yield self.network

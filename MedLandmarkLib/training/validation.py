@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -26,46 +26,43 @@ class Normaliser:
         return normalised.contiguous(memory_format=torch.channels_last)
 
 
-@torch.no_grad()
 def refresh_norms(network: nn.Module, batches: Batches, normalise: Normaliser, device: torch.device) -> None:
-    """Take the statistics of those normalisations that learn anew from one pass over each dataset, augmented.
+    """Take the normalisation statistics anew from one pass over each dataset, augmented."""
 
-    The running ones belong to weights of the past, not to their average ("precise" batch normalisation: Wu and
-    Johnson, Rethinking "Batch" in BatchNorm, 2021, section 3).
+    def looks() -> Iterator[tuple[torch.Tensor, slice]]:
+        seen: dict[int, int] = {}  # portions of each range of channels, which datasets may share
+        for index, canvas in enumerate(batches.canvases):
+            channels = canvas.task.channels
+            for cases in torch.arange(len(canvas)).split(batches.recipe.batch_size):
+                seen[channels.start] = seen.get(channels.start, 0) + 1
+                pictures, _ = batches.augmented(Portion(index, cases, 0, 1.0), seen[channels.start], device)
+                yield normalise(pictures), channels
+
+    take_norms_from(network, looks())
+
+
+@torch.no_grad()
+def take_norms_from(network: nn.Module, looks: Iterable[tuple[torch.Tensor, slice | None]]) -> None:
+    """Take the statistics of those normalisations that learn as means over normalised batches (B, 3, H, W).
+
+    Each batch with the channels whose statistics it tells, None for all; leaves the network in eval mode. The running
+    ones belong to weights of the past, not to their average ("precise" batch normalisation: Wu and Johnson, Rethinking
+    "Batch" in BatchNorm, 2021, section 3).
     """
     norms = [norm for norm in network.norms if norm.weight.requires_grad]
+    network.eval()
     if not norms:
         return
-    network.eval()
     usual_momentum = [norm.momentum for norm in norms]
-    pass_of_scheme: dict[int, int] = {}  # portions seen of each range of channels, which datasets may share
+    seen: dict[int, int] = {}
     for norm in norms:
         norm.train()
-    for index, canvas in enumerate(batches.canvases):
-        for cases in torch.arange(len(canvas)).split(batches.recipe.batch_size):
-            first = canvas.task.channels.start
-            seen = pass_of_scheme[first] = pass_of_scheme.get(first, 0) + 1
-            for norm in norms:
-                norm.momentum = 1.0 / seen  # the mean over all so far
-            pictures, _ = batches.augmented(Portion(index, cases, 0, 1.0), seen, device)
-            network.logits(normalise(pictures), canvas.task.channels)
-    for norm, momentum in zip(norms, usual_momentum, strict=True):
-        norm.momentum = momentum
-    network.eval()
-
-
-@torch.no_grad()
-def take_norms_from(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
-    """Take those statistics as the mean over normalised batches (B, 3, H, W); leaves the network in eval mode."""
-    norms = [norm for norm in network.norms if norm.weight.requires_grad]
-    usual_momentum = [norm.momentum for norm in norms]
-    network.eval()
-    for norm in norms:
-        norm.train()
-    for number, pictures in enumerate(batches):
+    for pictures, channels in looks:
+        first = channels.start if channels else 0
+        seen[first] = seen.get(first, 0) + 1
         for norm in norms:
-            norm.momentum = 1.0 / (number + 1)  # the mean over all so far
-        network.logits(pictures)
+            norm.momentum = 1.0 / seen[first]  # the mean over all so far
+        network.logits(pictures) if channels is None else network.logits(pictures, channels)
     for norm, momentum in zip(norms, usual_momentum, strict=True):
         norm.momentum = momentum
     network.eval()

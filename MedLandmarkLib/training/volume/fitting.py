@@ -156,13 +156,9 @@ class VolumeFitting:
 
     @contextmanager
     def _averaged(self) -> Iterator[nn.Module]:
-        """Within it, the network in eval mode with the averaged weights and normalisation statistics taken anew.
-
-        The running statistics belong to weights of the past, not to their average (Wu and Johnson, Rethinking "Batch"
-        in BatchNorm, 2021, section 3).
-        """
+        """Within it, the network in eval mode with the averaged weights and normalisation statistics taken anew."""
         network = self.network.module
-        drawn = (self._batch(self.source, 2**40 + number)[0] for number in range(_NORM_BATCHES))
+        drawn = ((self._batch(self.source, 2**40 + number)[0], None) for number in range(_NORM_BATCHES))
         with torch.no_grad(), self.average.in_place():
             take_norms_from(network, drawn)
             yield network
