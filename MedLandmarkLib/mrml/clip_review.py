@@ -101,7 +101,7 @@ class ClipReview(Review):
     def _change(self, action: str, names: tuple[str, ...], track: Track) -> None:
         before, frame, result_id = self.track, self.frame, self.node.GetAttribute(RESULT_KEY)
         write_track(self.scene, self.node, track)
-        self.stack.push(TrackChanged(self.scene, result_id, action, names, frame, before, track))
+        self.stack.push(TrackChanged(self.scene, result_id, action, names, before, track, frame))
 
     def _read(self) -> None:
         super()._read()

@@ -7,6 +7,7 @@ node, so that one whose result was deleted is dropped with a message, not with a
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -45,19 +46,19 @@ class Command(Protocol):
         """One command in the place of both, where they are one step to the user; else None."""
 
 
-@dataclass(frozen=True)
-class LandmarksChanged:
-    """Landmarks of one result that were edited, accepted, reverted, unset or marked missing.
+@dataclass(frozen=True, eq=False)
+class ResultChanged(ABC):
+    """Points of one result that were edited, accepted, reverted, unset or marked missing.
 
-    action is one of those in ACTIONS, and names are the landmarks that it was done to.
+    action is one of those in ACTIONS, and names are the landmarks that it was done to; before and after: all points.
     """
 
     scene: Any
     result_id: str
     action: str
     names: tuple[str, ...]
-    before: LandmarkSet
-    after: LandmarkSet
+    before: Any
+    after: Any
 
     @property
     def text(self) -> str:
@@ -73,17 +74,29 @@ class LandmarksChanged:
     def merged_with(self, later: Command) -> Command | None:
         """Drags of one point that follow each other are one."""
         is_one_drag = (
-            isinstance(later, LandmarksChanged)
+            isinstance(later, type(self))
             and len(self.names) == 1
             and self.action == later.action == "edit"
-            and (self.result_id, self.names) == (later.result_id, later.names)
+            and self._what_was_moved == later._what_was_moved
         )
         return replace(later, before=self.before) if is_one_drag else None
 
-    def _write(self, landmarks: LandmarkSet) -> None:
+    @property
+    def _what_was_moved(self) -> tuple[Any, ...]:
+        return self.result_id, self.names
+
+    @abstractmethod
+    def _write(self, points: Any) -> None:
+        """Put these points in the place of what the result has. Raises CommandGone."""
+
+
+class LandmarksChanged(ResultChanged):
+    """A change of one picture's landmarks; before and after are landmark sets."""
+
+    def _write(self, points: LandmarkSet) -> None:
         node = existing_result(self.scene, self.result_id)
         # The image may have been calibrated since; the pixels are what counts.
-        write_landmarks(node, in_current_space(node, landmarks), scheme_of(node))
+        write_landmarks(node, in_current_space(node, points), scheme_of(node))
 
 
 class ResultCreated:

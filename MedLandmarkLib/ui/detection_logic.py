@@ -9,46 +9,29 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..engine import POLL_INTERVAL_MS, EngineClient, Signal
+from ..engine import EngineClient, Signal
 from ..errors import DetectionCancelled, ImageError, MedLandmarkError, ModelError
 from ..plane import Plane
 from ..scheme import Scheme, load_scheme
+from .engine_logic import EngineLogic
 from .requirements import enginePython
 
 
-class DetectionLogic:
+class DetectionLogic(EngineLogic):
     """Runs one detection at a time; the scene changes only when it is complete.
 
-    Signals: progressed(fraction, text), finished(node), failed(message, details), cancelled(), stopped(message): the
-    engine went by itself, and will be started again by the next detection.
+    More signals: finished(node); stopped(message): the engine went by itself, and will be started again by the next
+    detection.
     """
 
-    def __init__(self, scene: Any, engine: EngineClient | None = None) -> None:
-        import qt
+    JOB = "detection"
 
-        self.scene = scene
-        self.engine = engine or EngineClient(enginePython())
-        self.progressed = Signal("fraction", "text")
-        self.finished = Signal("node")
-        self.failed = Signal("message", "details")
-        self.cancelled = Signal()
-        self.stopped = Signal("message")
-        self._job: int | None = None
+    def __init__(self, scene: Any, engine: EngineClient | None = None) -> None:
+        super().__init__(scene, engine or EngineClient(enginePython()))
+        self.finished, self.stopped = Signal("node"), Signal("message")
         self._request: dict[str, Any] = {}
         self._startedAt = 0.0
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_INTERVAL_MS)
-        self._timer.timeout.connect(self._poll)
-        self.engine.progress.connect(self._onProgress)
-        self.engine.finished.connect(self._onFinished)
-        self.engine.failed.connect(self._onFailed)
-        self.engine.cancelled.connect(self._onCancelled)
         self.engine.stopped.connect(self.stopped.emit)
-
-    @property
-    def isBusy(self) -> bool:
-        """Whether a detection is under way."""
-        return self._job is not None
 
     def start(
         self,
@@ -76,8 +59,7 @@ class DetectionLogic:
         if sliceNode is not None:
             self.start(volume, schemeId, modelId, device, **pictureShown(sliceNode, volume))
             return
-        if self.isBusy:
-            raise MedLandmarkError(_("A detection is under way; wait for it, or cancel it."))
+        self._requireIdle()
         scheme = load_scheme(schemeId)
         self._startedAt = time.monotonic()
         request = {"volumeId": volume.GetID() if volume else "", "volume": volume, "scheme": scheme}
@@ -95,11 +77,6 @@ class DetectionLogic:
             self._job = self.engine.detect(image, source, modelId, device=device, **ways)
         logging.info(f"Detecting {scheme.id} with {modelId} in {volume.GetName()}")
         self._timer.start()
-
-    def cancel(self) -> None:
-        """Stop the detection; `cancelled` comes within a second."""
-        if self._job is not None:
-            self.engine.cancel(self._job)
 
     def detect(self, *arguments: Any, **choices: Any) -> Any:
         """Detect, with the arguments of `start`, and wait for the result with the application alive; the fiducial node.
@@ -138,25 +115,7 @@ class DetectionLogic:
         self._timer.start()
         return job
 
-    def close(self) -> None:
-        """Stop the engine; for when the module or the application is closed."""
-        self._timer.stop()
-        self.engine.stop()
-        self._job = None
-
-    def _poll(self) -> None:
-        self.engine.poll()
-        if not self.engine.is_busy:
-            self._timer.stop()
-
-    def _onProgress(self, job: int, fraction: float, text: str) -> None:
-        if job == self._job:
-            self.progressed.emit(fraction, text)
-
-    def _onFinished(self, job: int, result: Mapping[str, Any]) -> None:
-        if job != self._job:
-            return
-        self._job = None
+    def _take(self, result: Mapping[str, Any]) -> None:
         try:
             node = self._placed(result)
         except MedLandmarkError as error:
@@ -182,17 +141,6 @@ class DetectionLogic:
             return create_clip_result(self.scene, volume, track, scheme, provenance=provenance, heart_rate_bpm=rate)
         landmarks, name = landmark_sets(result)[0], self._request["name"]
         return create_result(self.scene, volume, landmarks, scheme, provenance=provenance, name=name)
-
-    def _onFailed(self, job: int, message: str, details: str) -> None:
-        if job == self._job:
-            self._job = None
-            logging.error(f"Detection failed: {message}")
-            self.failed.emit(message, details)
-
-    def _onCancelled(self, job: int) -> None:
-        if job == self._job:
-            self._job = None
-            self.cancelled.emit()
 
 
 def headerOf(instanceUid: str) -> Any | None:

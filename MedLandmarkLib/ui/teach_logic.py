@@ -8,47 +8,31 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..engine import POLL_INTERVAL_MS, Signal
+from ..engine import Signal
 from ..engine.teach_client import TeachClient
 from ..errors import MedLandmarkError
 from .detection_logic import headerOf
+from .engine_logic import EngineLogic
 from .requirements import enginePython
 
 
-class TeachLogic:
+class TeachLogic(EngineLogic):
     """Runs one teaching, or one proposal, at a time. The scene is only read.
 
-    Signals: progressed(fraction, text), detailed(details): phase, estimate and unit of a teaching; taught(result),
-    proposed(result): the results of the engine's jobs "teach" and "propose"; failed(message, details), cancelled().
+    More signals: detailed(details): phase, estimate and unit of a teaching; taught(result), proposed(result): the
+    results of the engine's jobs "teach" and "propose".
     """
 
-    def __init__(self, scene: Any, engine: TeachClient | None = None) -> None:
-        import qt
+    JOB = "teaching"
 
-        self.scene = scene
-        self.engine = engine or TeachClient(enginePython())
-        self.progressed, self.detailed = Signal("fraction", "text"), Signal("details")
-        self.taught, self.proposed = Signal("result"), Signal("result")
-        self.failed, self.cancelled = Signal("message", "details"), Signal()
-        self._job: int | None = None
+    def __init__(self, scene: Any, engine: TeachClient | None = None) -> None:
+        super().__init__(scene, engine or TeachClient(enginePython()))
+        self.detailed, self.taught, self.proposed = Signal("details"), Signal("result"), Signal("result")
         self._isTeaching = False
         self._modelId = ""
         self._isKeeping = False
         self._proposable: list[Any] = []
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_INTERVAL_MS)
-        self._timer.timeout.connect(self._poll)
-        for signal, slot in (
-            (self.engine.progress, self._onProgress), (self.engine.detailed, self._onDetailed),
-            (self.engine.finished, self._onFinished), (self.engine.failed, self._onFailed),
-            (self.engine.cancelled, self._onCancelled),
-        ):  # fmt: skip
-            signal.connect(slot)
-
-    @property
-    def isBusy(self) -> bool:
-        """Whether a teaching or a proposal is under way."""
-        return self._job is not None
+        self.engine.detailed.connect(self._onDetailed)
 
     @property
     def isTeaching(self) -> bool:
@@ -112,55 +96,20 @@ class TeachLogic:
         node = None if number is None else self._proposable[number]
         return node if node is not None and self.scene.IsNodePresent(node) else None
 
-    def cancel(self) -> None:
-        """Stop; a teaching that has a model ends with the best so far. A second time waits for nothing."""
-        if self._job is not None:
-            self.engine.cancel(self._job)
-
-    def close(self) -> None:
-        """Stop the engine; for when the module or the application is closed."""
-        self._timer.stop()
-        self.engine.stop()
-        self._job = None
-
-    def _requireIdle(self) -> None:
-        if self.isBusy:
-            raise MedLandmarkError(_("A teaching is under way; wait for it, or cancel it."))
-
-    def _poll(self) -> None:
-        self.engine.poll()
-        if not self.engine.is_busy:
-            self._timer.stop()
-
-    def _onProgress(self, job: int, fraction: float, text: str) -> None:
-        if job == self._job:
-            self.progressed.emit(fraction, text)
-
     def _onDetailed(self, job: int, details: Mapping[str, Any]) -> None:
         if job == self._job:
             self.detailed.emit(details)
 
-    def _onFinished(self, job: int, result: Mapping[str, Any]) -> None:
-        if job == self._job:
-            self._job = None
-            (self.taught if self._isTeaching else self.proposed).emit(result)
-
-    def _onFailed(self, job: int, message: str, details: str) -> None:
-        if job == self._job:
-            self._job = None
-            logging.error(f"Teaching failed: {message}")
-            self.failed.emit(message, details)
+    def _take(self, result: Mapping[str, Any]) -> None:
+        (self.taught if self._isTeaching else self.proposed).emit(result)
 
     def _onCancelled(self, job: int) -> None:
         """Where the worker was ended in the middle of a step, the best model that it had written is still kept."""
-        if job != self._job:
-            return
-        if self._isTeaching and not self._isKeeping:
+        if job == self._job and self._isTeaching and not self._isKeeping:
             self._isKeeping = True
             self._job = self.engine.keep_taught(self._modelId)
-            return
-        self._job = None
-        self.cancelled.emit()
+        else:
+            super()._onCancelled(job)
 
 
 def _namedImage(volume: Any) -> tuple[str, Any]:
