@@ -33,6 +33,7 @@ from MedLandmarkLib.oneshot.examples import choose_cases, templates_from_dataset
 from MedLandmarkLib.oneshot.request import METHODS, TeachRequest, TeachSettings
 from MedLandmarkLib.oneshot.teaching import teach
 from MedLandmarkLib.scheme import Scheme, load_scheme
+from MedLandmarkLib.training.observations import errors_of
 
 app = typer.Typer(add_completion=False)
 
@@ -121,7 +122,7 @@ def once(model: Path, picture: Path, thread_count: int = typer.Option(2, "--thre
 
 
 def scored(model: Path, folder: Path, scheme: Scheme, split: str) -> np.ndarray:
-    """(N, K) radial errors in mm (px where a case has no spacing), NaN where there is no reference."""
+    """(N, K) radial errors in the unit of the scheme's tolerance, NaN where there is no reference."""
     dataset = with_names_of(read_dataset(folder), scheme)
     rater, detector = dataset.reference_rater(), LandmarkDetector(scheme, load_model(f"{model}/"), device="auto")
     rows = []
@@ -131,11 +132,7 @@ def scored(model: Path, folder: Path, scheme: Scheme, split: str) -> np.ndarray:
         except ImageError as error:
             print(f"{case.id}: {error}", file=sys.stderr)
             continue
-        reference = case.reference(rater)
-        points = np.array([reference.get(name, (np.nan, np.nan)) for name in scheme.names])
-        spacing = np.array(case.spacing_mm[:2] if case.spacing_mm else (1.0, 1.0))
-        found = detector.peaks([picture])[0].picture_xy
-        rows.append(np.linalg.norm((found - points) * spacing, axis=1))
+        rows.append(errors_of(detector.peaks([picture])[0].picture_xy, case, rater, scheme))
     return np.array(rows)
 
 
