@@ -51,6 +51,12 @@ AUGMENTATIONS = {
             mirror_probability=0.0, brightness=0.15, contrast=0.4, gamma=(0.55, 1.8), noise=0.03, blur_probability=0.1,
             dropout_probability=0.25, dropout_area=(0.01, 0.05),
         ),
+        # For what lies in the picture in any pose, as a fetus does, and looks the same in a mirror.
+        AugmentationRecipe(
+            name="any-pose", rotation=40.0, shift=0.1, scale=(0.7, 1.35), geometric_probability=0.95,
+            mirror_probability=0.5, brightness=0.15, contrast=0.4, gamma=(0.55, 1.8), noise=0.04, blur_probability=0.15,
+            dropout_probability=0.4, dropout_area=(0.01, 0.06),
+        ),
         # The MedSapiens recipe: shift 0.16, scale 0.5 to 1.5, rotation 80 degrees, mirroring, one large hole.
         AugmentationRecipe(
             name="reference", rotation=80.0, shift=0.16, scale=(0.5, 1.5), geometric_probability=0.6,
