@@ -13,6 +13,7 @@ from ..landmark import Landmark, LandmarkSet, Status
 from ..measure import measure
 from ..models.atlas import LoadedAtlas
 from ..models.choice import choose_model
+from ..models.lite_set import LiteSet
 from ..models.loading import LoadedModel
 from ..models.own_scheme import scheme_known_to
 from ..models.store import load_model
@@ -62,10 +63,13 @@ class LandmarkDetector:
         card = self.model.card
         channels, geometry = card.channels(self.scheme.id), card.input_for(self.scheme.id)
         self.confidence = read_confidence(card, self.scheme)
+        network, asked = self.model.network, slice(channels.first, channels.stop)
+        if isinstance(network, LiteSet):
+            network, asked = network.member(asked)
         self.detector = Detector(
-            self.model.network,
+            network,
             geometry,
-            channels=slice(channels.first, channels.stop),
+            channels=asked,
             device=device,
             precision=precision,
             flip=card.flip_test if flip is None else flip,

@@ -14,6 +14,8 @@ from .catalogue import ModelCard
 from .folder import base_path, weights_path
 from .fusion import FusionNetwork
 from .lite import LiteNetwork
+from .lite_set import FAMILY as LITE_SET
+from .lite_set import LiteSet
 from .lora import adapter_targets, merge_lora
 from .matching import MatchingNetwork
 from .sapiens import SapiensNetwork, infer_architecture, network_state
@@ -21,7 +23,8 @@ from .specialists import SpecialistSet
 from .tensors import TensorFile
 
 _OWN_FAMILIES = {
-    "lite": LiteNetwork, "matching": MatchingNetwork, "specialists": SpecialistSet, "fusion": FusionNetwork,
+    "lite": LiteNetwork, LITE_SET: LiteSet, "matching": MatchingNetwork, "specialists": SpecialistSet,
+    "fusion": FusionNetwork,
 }  # fmt: skip
 
 

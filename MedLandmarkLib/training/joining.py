@@ -1,0 +1,102 @@
+"""Joining small models into one, so that a user chooses one model and each scheme is found by what does it best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ..errors import ModelError
+from ..models.catalogue import ModelCard, SchemeChannels, Weights
+from ..models.folder import CARD_NAME, WEIGHTS_NAME, checked_id, disk_errors_explained, write_json
+from ..models.lite import LiteNetwork
+from ..models.lite_set import FAMILY, LiteSet
+from ..models.loading import LoadedModel
+from ..models.store import load_model
+from ..models.tensors import write_tensors
+from .files import replacing
+
+
+def join_models(folder: Path, models: Sequence[str], model_id: str, *, half: bool = False) -> ModelCard:
+    """Write a model of family "lite-set" into `folder` (new or empty); its card.
+
+    models: ids or folders. A scheme that several know is taken from the last. Title, licence and input are those of the
+    first; confidence and accuracy of each scheme come along. half: keep the convolutions' weights in float16, half the
+    size. Raises ModelError where a model is no lite network or takes another input than the first.
+    """
+    if len(models) < 2:
+        raise ModelError("One model is not to be joined; name at least two.")
+    loaded = [load_model(model) for model in models]
+    for one in loaded:
+        _check(one, loaded[0])
+    together = LiteSet([one.card.architecture for one in loaded])
+    for member, one in zip(together.members, loaded, strict=True):
+        member.load_state_dict(one.network.state_dict())
+    owner = {scheme: number for number, one in enumerate(loaded) for scheme in one.card.schemes}
+    folder.mkdir(parents=True, exist_ok=True)
+    with disk_errors_explained(folder):
+        with replacing(folder / WEIGHTS_NAME) as partial:
+            sha256 = write_tensors(partial, _stored(together, half))
+            size_bytes = partial.stat().st_size
+        for scheme, number in owner.items():
+            _copy_arrays(loaded[number].card, scheme, folder)
+        card = _joined_card(loaded, together, owner, checked_id(model_id))
+        card = replace(card, weights=Weights(WEIGHTS_NAME, sha256, size_bytes))
+        write_json(folder / CARD_NAME, card.to_json())
+    return card
+
+
+def _check(one: LoadedModel, first: LoadedModel) -> None:
+    if not isinstance(one.network, LiteNetwork):
+        raise ModelError(f"Model '{one.card.id}' is of family '{one.card.family}'; only lite networks can be joined.")
+    sizes = {"size_wh": first.card.input.size_wh, "heatmap_size_wh": first.card.input.heatmap_size_wh}
+    if replace(one.card.input, **sizes) != first.card.input:
+        raise ModelError(f"Model '{one.card.id}' takes its pictures otherwise than '{first.card.id}': they do not fit.")
+
+
+def _stored(together: LiteSet, half: bool) -> dict[str, torch.Tensor]:
+    """Convolutions lose nothing that matters in float16; statistics could leave its range."""
+    return {
+        name: tensor.half() if half and tensor.dim() == 4 else tensor for name, tensor in together.state_dict().items()
+    }
+
+
+def _joined_card(loaded: Sequence[LoadedModel], together: LiteSet, owner: dict[str, int], model_id: str) -> ModelCard:
+    first = loaded[0].card
+    schemes: dict[str, SchemeChannels] = {}
+    for scheme, number in owner.items():
+        card = loaded[number].card
+        own, start = card.channels(scheme), together.first_channel(number)
+        size_wh = card.input_for(scheme).size_wh
+        schemes[scheme] = replace(own, first=own.first + start, stop=own.stop + start, input_size_wh=size_wh)
+    kept = [(one.card, {scheme for scheme, of in owner.items() if of == number}) for number, one in enumerate(loaded)]
+    confidence = {
+        scheme: entry for card, own in kept for scheme, entry in (card.confidence or {}).items() if scheme in own
+    }
+    return replace(
+        first,
+        id=model_id,
+        family=FAMILY,
+        architecture={"members": [one.card.architecture for one in loaded]},
+        schemes=schemes,
+        accuracy=tuple(entry for card, own in kept for entry in card.accuracy if entry.get("scheme") in own),
+        confidence=confidence or None,
+        training={
+            "data": list(dict.fromkeys(text for one in loaded for text in (one.card.training or {}).get("data", []))),
+            "recipe": "; then ".join(
+                f"{', '.join(sorted(own))}: {(card.training or {}).get('recipe', 'not told')}" for card, own in kept
+            ),
+        },
+        folder=None,
+        is_embedded=False,
+    )
+
+
+def _copy_arrays(card: ModelCard, scheme: str, folder: Path) -> None:
+    """The file of a scheme's confidence, which its entry names."""
+    entry = (card.confidence or {}).get(scheme, {}).get("arrays")
+    if entry is not None:
+        with replacing(folder / entry["file"]) as partial:
+            partial.write_bytes((card.folder / entry["file"]).read_bytes())

@@ -1,0 +1,127 @@
+"""Several small networks in one model: each scheme is found as by the model that it came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from MedLandmarkLib.cli.application import app
+from MedLandmarkLib.detection import LandmarkDetector
+from MedLandmarkLib.errors import ModelError
+from MedLandmarkLib.models.catalogue import SchemeChannels, View, Weights, catalogue
+from MedLandmarkLib.models.lite import LiteNetwork
+from MedLandmarkLib.models.lite_set import LiteSet
+from MedLandmarkLib.models.store import load_model
+from MedLandmarkLib.models.tensors import write_tensors
+from MedLandmarkLib.resources import resource_path
+from MedLandmarkLib.training.initial_weights import load_trained_weights
+from MedLandmarkLib.training.joining import join_models
+
+
+def write_model(folder: Path, schemes: dict[str, SchemeChannels], seed: int, **changes: object) -> Path:
+    """A network that learned nothing, as a model folder."""
+    folder.mkdir()
+    torch.manual_seed(seed)
+    domains = [[one.first, one.stop] for one in schemes.values()]
+    architecture = {"keypoints": domains[-1][1], "width": 64, "sigma": 2.0, "activation": "softmax", "domains": domains}
+    sha256 = write_tensors(folder / "model.safetensors", LiteNetwork(**architecture).state_dict())
+    lite = catalogue()["lite"]
+    size_bytes = (folder / "model.safetensors").stat().st_size
+    card = replace(
+        lite, id=folder.name, confidence=None, family="lite", architecture=architecture, schemes=schemes, accuracy=(),
+        input=replace(lite.input, size_wh=(65, 65), heatmap_size_wh=(17, 17), **changes),
+        training={"data": [folder.name], "recipe": json.dumps({"holdout": 0.2, "seed": 3})},
+        weights=Weights("model.safetensors", sha256, size_bytes),
+    )  # fmt: skip
+    (folder / "card.json").write_text(json.dumps(card.to_json()))
+    return folder
+
+
+@pytest.fixture
+def a_joint_model(tmp_path: Path) -> Path:
+    schemes = {"a4c-4": SchemeChannels(0, 4, (97, 65)), "fetal-head-4": SchemeChannels(4, 8)}
+    return write_model(tmp_path / "joint", schemes, seed=1)
+
+
+@pytest.fixture
+def an_adapted_model(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "adapted", {"fetal-head-4": SchemeChannels(0, 4, (65, 97), (View(0.9),))}, seed=2)
+
+
+def found_by(model: Path, scheme: str) -> np.ndarray:
+    picture = np.random.default_rng(5).integers(0, 255, (80, 90, 3), dtype=np.uint8)
+    return LandmarkDetector(scheme, f"{model}/", device="cpu").peaks([picture])[0].picture_xy
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_each_scheme_is_found_as_by_the_last_model_that_knows_it(
+    a_joint_model: Path, an_adapted_model: Path, tmp_path: Path, half: bool
+) -> None:
+    together = tmp_path / "both"
+    card = join_models(together, [f"{a_joint_model}/", f"{an_adapted_model}/"], "both", half=half)
+    schema = json.loads(resource_path("Model-schema.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator({**schema["$defs"]["card"], "$defs": schema["$defs"]})
+    validator.validate(json.loads((together / "card.json").read_text()))
+    assert card.channels("fetal-head-4") == SchemeChannels(8, 12, (65, 97), (View(0.9),))
+    assert card.channels("a4c-4").input_size_wh == (97, 65)
+    if not half:
+        np.testing.assert_allclose(found_by(together, "a4c-4"), found_by(a_joint_model, "a4c-4"), atol=1e-6)
+        np.testing.assert_allclose(
+            found_by(together, "fetal-head-4"), found_by(an_adapted_model, "fetal-head-4"), atol=1e-6
+        )
+    else:
+        assert card.size_bytes < 0.6 * sum(
+            (folder / "model.safetensors").stat().st_size for folder in (a_joint_model, an_adapted_model)
+        )
+        whole, halved = load_model(f"{a_joint_model}/").network, load_model(f"{together}/").network.members[0]
+        assert torch.allclose(whole.trunk.stem.convolution.weight, halved.trunk.stem.convolution.weight, atol=1e-3)
+        assert torch.equal(whole.trunk.stem.norm.running_var, halved.trunk.stem.norm.running_var)
+
+
+def test_a_training_can_start_from_the_member_that_knows_its_scheme(
+    a_joint_model: Path, an_adapted_model: Path, tmp_path: Path
+) -> None:
+    join_models(tmp_path / "both", [f"{a_joint_model}/", f"{an_adapted_model}/"], "both")
+    network = LiteNetwork(4)
+    load_trained_weights(network, {"fetal-head-4": slice(0, 4)}, f"{tmp_path / 'both'}/")
+    adapted = load_model(f"{an_adapted_model}/").network
+    assert torch.equal(network.final.weight, adapted.final.weight)
+    assert torch.equal(network.trunk.stem.convolution.weight, adapted.trunk.stem.convolution.weight)
+
+
+def test_channels_of_two_members_at_once_are_refused() -> None:
+    together = LiteSet([{"keypoints": 3}, {"keypoints": 2}])
+    network, own = together.member(slice(3, 5))
+    assert network is together.members[1] and own == slice(0, 2)
+    with pytest.raises(ValueError, match="not those of one member"):
+        together.member(slice(2, 4))
+
+
+def test_models_that_take_pictures_otherwise_or_of_another_family_are_not_joined(
+    a_joint_model: Path, tmp_path: Path
+) -> None:
+    other = write_model(tmp_path / "other", {"head-19": SchemeChannels(0, 19)}, seed=4, padding=1.3)
+    with pytest.raises(ModelError, match="'other' takes its pictures otherwise than 'joint'"):
+        join_models(tmp_path / "new", [f"{a_joint_model}/", f"{other}/"], "new")
+    both = tmp_path / "both"
+    join_models(both, [f"{a_joint_model}/", f"{a_joint_model}/"], "both")
+    with pytest.raises(ModelError, match="only lite networks"):
+        join_models(tmp_path / "new", [f"{both}/", f"{a_joint_model}/"], "new")
+    with pytest.raises(ModelError, match="at least two"):
+        join_models(tmp_path / "new", [f"{a_joint_model}/"], "new")
+
+
+def test_the_command_names_the_schemes_and_the_size(
+    a_joint_model: Path, an_adapted_model: Path, tmp_path: Path
+) -> None:
+    models = [f"{a_joint_model}/", f"{an_adapted_model}/"]
+    result = CliRunner().invoke(app, ["models", "join", str(tmp_path / "both"), *models, "--id", "both"])
+    assert result.exit_code == 0, result.output
+    assert "a4c-4, fetal-head-4" in result.output and "MB" in result.output
