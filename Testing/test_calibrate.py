@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from MedLandmarkLib.cli.application import app
 from MedLandmarkLib.detection import LandmarkDetector, detect
-from MedLandmarkLib.errors import ModelError
+from MedLandmarkLib.detection.views import STANDARD_VIEWS
+from MedLandmarkLib.errors import DatasetError, ModelError
 from MedLandmarkLib.evaluation import least_calibration_error
 from MedLandmarkLib.image import read_image
 from MedLandmarkLib.models.catalogue import SchemeChannels, Weights, catalogue, read_card
@@ -98,6 +99,16 @@ def test_a_model_folder_is_calibrated_by_one_command(a_model_folder: Path, tmp_p
     assert (a_model_folder / entry["arrays"]["file"]).stat().st_size < 100_000
     landmarks = detect(dataset / "images/0.png", "fetal-head-4", f"{a_model_folder}/").frames[0].landmarks
     assert all(landmark.confidence is not None for landmark in landmarks)
+
+
+def test_a_calibration_may_change_in_how_many_views_a_scheme_is_detected(a_model_folder: Path, tmp_path: Path) -> None:
+    request = TaskRequest(a_dataset_of_ellipses(tmp_path / "data", subjects=20), "fetal-head-4")
+    calibrate_model(a_model_folder, [request], holdout=0.5, seed=1, views={"fetal-head-4": 3})
+    assert read_card(a_model_folder / "card.json").channels("fetal-head-4").views == STANDARD_VIEWS[:2]
+    with pytest.raises(DatasetError, match="fetal-head-4: 9 views are not possible; give 1 to 4"):
+        calibrate_model(a_model_folder, [request], holdout=0.5, seed=1, views={"fetal-head-4": 9})
+    command = ["models", "calibrate", str(a_model_folder), f"{request.folder}=fetal-head-4", "--views", "fetal-head-4"]
+    assert "is not SCHEME=N" in CliRunner().invoke(app, command).output
 
 
 def test_what_the_network_learned_for_other_schemes_tells_what_is_no_picture_of_this_one(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from ..dataset import Case, read_dataset, with_names_of
 from ..detection.pipeline import LandmarkDetector
-from ..errors import ModelError
+from ..detection.views import STANDARD_VIEWS
+from ..errors import DatasetError, ModelError
 from ..models.catalogue import ModelCard, read_card
 from ..models.folder import CARD_NAME, disk_errors_explained, write_json
 from ..models.loading import LoadedModel, load
@@ -34,15 +35,19 @@ def calibrate_model(
     holdout: float,
     seed: int,
     rater: str | None = None,
+    views: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> list[str]:
     """Fit the confidence of the model in `folder` for the schemes of `requests` and write it there.
 
+    views: by scheme, the number of looks at each picture that the card is to name; others stay as they are.
     holdout, seed: as in the recipe it was trained by, so that the same cases of split "train" count as held out.
     Other schemes keep what the card says of them. Returns the notes on what could not be calibrated and why.
     Raises ModelError, DatasetError, SchemeError.
     """
     folder = Path(folder)
+    for scheme_id, looks in (views or {}).items():
+        _set_views(folder, scheme_id, looks)
     loaded = load(read_card(folder / CARD_NAME))
     schemes = list(dict.fromkeys(request.scheme_id for request in requests))
     notes: list[str] = []
@@ -54,6 +59,17 @@ def calibrate_model(
         with disk_errors_explained(folder):
             write_calibration(folder, scheme_id, calibration)
     return notes
+
+
+def _set_views(folder: Path, scheme_id: str, looks: int) -> None:
+    """Let the card say in how many looks a scheme is detected. Raises ModelError, DatasetError."""
+    most = 1 + len(STANDARD_VIEWS)
+    if not 1 <= looks <= most:
+        raise DatasetError(f"{scheme_id}: {looks} views are not possible; give 1 to {most}.")
+    card = read_card(folder / CARD_NAME)
+    channels = replace(card.channels(scheme_id), views=STANDARD_VIEWS[: looks - 1])
+    with disk_errors_explained(folder):
+        write_json(folder / CARD_NAME, replace(card, schemes={**card.schemes, scheme_id: channels}).to_json())
 
 
 def holdout_of(folder: Path) -> tuple[float, int]:
