@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from MedLandmarkLib.training.augmentation import AUGMENTATIONS, Augmentation, AugmentationRecipe, mirrored
+from MedLandmarkLib.training.bending import bent
 
 WIDTH, HEIGHT = 97, 121
 GEOMETRY_ONLY = AugmentationRecipe(
@@ -39,6 +40,17 @@ def test_a_landmark_follows_its_spot_through_rotation_shift_and_scale(seed: int,
     assert centroid(picture) == pytest.approx(canvas_xy[0, 0].tolist(), abs=0.05)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(30.0, 66.0), st.floats(40.0, 80.0))
+def test_a_landmark_follows_its_spot_through_bending(seed: int, x: float, y: float) -> None:
+    torch.manual_seed(seed)
+    canvas_xy = torch.tensor([[[x, y], [float("nan"), float("nan")]]])
+    picture, placed = bent(a_blob_at(x, y), canvas_xy, bend=0.005)
+    assert placed[0, 1].isnan().all()
+    assert centroid(picture) == pytest.approx(placed[0, 0].tolist(), abs=0.4)  # the spot itself is bent a little
+    assert (placed[0, 0] - canvas_xy[0, 0]).norm() > 0.0
+
+
 def test_a_landmark_that_leaves_the_canvas_is_absent() -> None:
     torch.manual_seed(0)
     augmentation = Augmentation(GEOMETRY_ONLY)
@@ -63,7 +75,7 @@ def test_mirroring_swaps_left_and_right_landmarks() -> None:
     assert centroid(picture) == pytest.approx((WIDTH - 1 - 10.0, 20.0), abs=0.05)
 
 
-@pytest.mark.parametrize("name", ["mild", "reference"])
+@pytest.mark.parametrize("name", ["mild", "bent", "reference"])
 def test_the_grey_levels_stay_in_range(name: str) -> None:
     torch.manual_seed(3)
     pictures, _ = Augmentation(AUGMENTATIONS[name], (0,))(torch.rand(4, 1, 65, 97), torch.full((4, 1, 2), 30.0))

@@ -8,12 +8,15 @@ import kornia.augmentation as K
 import torch
 from torch import nn
 
+from .bending import bent
+
 
 @dataclass(frozen=True)
 class AugmentationRecipe:
     """Strengths of the random changes; `name` is what the command line and the model card call them.
 
-    rotation in degrees either way; shift as a share of the canvas; scale as (lowest, highest) factor.
+    rotation in degrees either way; shift as a share of the canvas; scale as (lowest, highest) factor; bend: as a share
+    of the canvas' diagonal (`bending.bent`).
     """
 
     name: str
@@ -29,6 +32,7 @@ class AugmentationRecipe:
     blur_probability: float
     dropout_probability: float
     dropout_area: tuple[float, float]
+    bend: float = 0.0
 
 
 AUGMENTATIONS = {
@@ -50,6 +54,12 @@ AUGMENTATIONS = {
             name="varied", rotation=16.0, shift=0.08, scale=(0.75, 1.28), geometric_probability=0.95,
             mirror_probability=0.0, brightness=0.15, contrast=0.4, gamma=(0.55, 1.8), noise=0.03, blur_probability=0.1,
             dropout_probability=0.25, dropout_area=(0.01, 0.05),
+        ),
+        # As varied; for few images of what differs in shape from one to the next, and may face either way.
+        AugmentationRecipe(
+            name="bent", rotation=18.0, shift=0.08, scale=(0.72, 1.32), geometric_probability=0.95,
+            mirror_probability=0.3, brightness=0.15, contrast=0.4, gamma=(0.55, 1.8), noise=0.03, blur_probability=0.15,
+            dropout_probability=0.4, dropout_area=(0.01, 0.05), bend=0.007,
         ),
         # For what lies in the picture in any pose, as a fetus does, and looks the same in a mirror.
         AugmentationRecipe(
@@ -102,6 +112,8 @@ class Augmentation(nn.Module):
         absent = canvas_xy.isnan().any(dim=-1)
         pictures, canvas_xy = self.geometric(pictures, canvas_xy.nan_to_num(0.0))
         canvas_xy = canvas_xy.clone()
+        if self.recipe.bend:
+            pictures, canvas_xy = bent(pictures, canvas_xy, self.recipe.bend)
         canvas_xy[absent | _is_outside(canvas_xy, pictures)] = float("nan")
         return self.photometric(pictures).clamp(0.0, 1.0), canvas_xy
 
