@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from MedLandmarkLib.models.catalogue import InputGeometry
+from MedLandmarkLib.models.lite import LiteNetwork
+from MedLandmarkLib.models.store import load_model
 
 AN_INPUT = InputGeometry(
     size_wh=(96, 128),
@@ -70,3 +72,10 @@ def pictures_with_spots() -> list[np.ndarray]:
         a_picture_with_spots(200, 900, (100.0, 450.0), (60.0, 100.0), (150.0, 800.0)),
         a_picture_with_spots(120, 160, (30.0, 40.0), (60.0, 80.0), (100.0, 140.0)),
     ]
+
+
+def embedded_member(scheme_id: str) -> tuple[LiteNetwork, slice]:
+    """The member of the embedded model that finds a scheme, and the scheme's channels in it."""
+    loaded = load_model("lite")
+    channels = loaded.card.channels(scheme_id)
+    return loaded.network.member(slice(channels.first, channels.stop))

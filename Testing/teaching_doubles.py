@@ -40,6 +40,7 @@ def write_model(
         id=model_id,
         title=model_id,
         version="1",
+        family="lite",
         description=f"Landmarks of {scheme_id}.",
         architecture={"keypoints": count, "width": 16},
         input=replace(embedded.input, size_wh=canvas_wh, heatmap_size_wh=heatmap_wh),

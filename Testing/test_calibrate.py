@@ -68,7 +68,7 @@ def a_model_folder(tmp_path: Path) -> Path:
     sha256 = write_tensors(folder / "model.safetensors", network.state_dict())
     lite = catalogue()["lite"]
     card = replace(
-        lite, id="ellipses", confidence=None,
+        lite, id="ellipses", family="lite", confidence=None,
         architecture={"keypoints": 4, "width": 64, "sigma": 2.0, "activation": "softmax", "domains": [[0, 4]]},
         input=replace(lite.input, size_wh=(65, 65), heatmap_size_wh=(17, 17)),
         schemes={"fetal-head-4": SchemeChannels(0, 4)},

@@ -232,7 +232,7 @@ def _by_command(dataset: Path, run: Path, recipe: Recipe, *options: str) -> Path
 def test_a_start_that_does_not_fit_is_refused(a_tiny_model: str, a_dataset: Path) -> None:
     for changes, error, words in (
         ({"backbone": "sapiens-0.3b"}, ModelError, "width 64 with 3 layers, not sapiens-0.3b"),
-        ({"start": "lite"}, ModelError, "family 'lite'"),
+        ({"start": "lite"}, ModelError, "family 'lite-set'"),
         ({"start": "nowhere"}, ModelError, "no model 'nowhere'"),
         ({"start": "sapiens"}, DatasetError, "--from MODEL"),
         ({"loss": "cross_entropy"}, DatasetError, "squared_error"),
