@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from table import print_table as print_table
@@ -83,3 +84,19 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def held_gigabytes(work: Callable[[], object]) -> float:
+    """What the process holds at most during `work` beyond what it held before. RuntimeError elsewhere than on Linux."""
+    reset = Path("/proc/self/clear_refs")
+    if not reset.exists():
+        raise RuntimeError("The peak of a part of a process can be measured on Linux alone.")
+    before = _status_kilobytes("VmRSS")
+    reset.write_text("5")  # the peak starts from what is held now
+    work()
+    return (_status_kilobytes("VmHWM") - before) / 1e6
+
+
+def _status_kilobytes(name: str) -> float:
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith(f"{name}:")))

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import typer
-from machine import machine_name, peak_gigabytes, print_table, software, threads
+from machine import held_gigabytes, machine_name, print_table, software, threads
 
 from MedLandmarkLib.dataset import read_dataset
 from MedLandmarkLib.dataset.reading import with_names_of
@@ -110,9 +110,7 @@ def once(model: Path, picture: Path, thread_count: int = typer.Option(2, "--thre
         touched = sum(float(tensor.double().sum()) for tensor in loaded.network.state_dict().values())
         detector = LandmarkDetector(next(iter(loaded.card.schemes)), loaded, device="cpu")
         assert np.isfinite(touched)  # the weights are in memory now
-        before = peak_gigabytes(torch.device("cpu"))
-        detector.detect(image)
-        held = peak_gigabytes(torch.device("cpu")) - before
+        held = held_gigabytes(lambda: detector.detect(image))
         seconds = []
         for _ in range(5):
             began = time.perf_counter()
