@@ -114,6 +114,11 @@ def test_models_that_take_pictures_otherwise_or_of_another_family_are_not_joined
     join_models(both, [f"{a_joint_model}/", f"{a_joint_model}/"], "both")
     with pytest.raises(ModelError, match="only lite networks"):
         join_models(tmp_path / "new", [f"{both}/", f"{a_joint_model}/"], "new")
+    with pytest.raises(ModelError, match="is not empty"):
+        join_models(a_joint_model, [f"{a_joint_model}/", f"{a_joint_model}/"], "both")
+    with pytest.raises(ModelError, match="cannot be a model's id"):
+        join_models(tmp_path / "new", [f"{a_joint_model}/", f"{a_joint_model}/"], "No Good")
+    assert not (tmp_path / "new").exists()
     with pytest.raises(ModelError, match="at least two"):
         join_models(tmp_path / "new", [f"{a_joint_model}/"], "new")
 

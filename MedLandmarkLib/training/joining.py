@@ -24,10 +24,14 @@ def join_models(folder: Path, models: Sequence[str], model_id: str, *, half: boo
 
     models: ids or folders. A scheme that several know is taken from the last. Title, licence and input are those of the
     first; confidence and accuracy of each scheme come along. half: keep the convolutions' weights in float16, half the
-    size. Raises ModelError where a model is no lite network or takes another input than the first.
+    size. Raises ModelError where a model is no lite network or takes another input than the first, or
+    where the folder is not empty.
     """
     if len(models) < 2:
         raise ModelError("One model is not to be joined; name at least two.")
+    checked_id(model_id)
+    if folder.exists() and any(folder.iterdir()):
+        raise ModelError(f"{folder} is not empty; name a new folder for the joined model.")
     loaded = [load_model(model) for model in models]
     for one in loaded:
         _check(one, loaded[0])
@@ -35,14 +39,14 @@ def join_models(folder: Path, models: Sequence[str], model_id: str, *, half: boo
     for member, one in zip(together.members, loaded, strict=True):
         member.load_state_dict(one.network.state_dict())
     owner = {scheme: number for number, one in enumerate(loaded) for scheme in one.card.schemes}
-    folder.mkdir(parents=True, exist_ok=True)
     with disk_errors_explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / WEIGHTS_NAME) as partial:
             sha256 = write_tensors(partial, _stored(together, half))
             size_bytes = partial.stat().st_size
         for scheme, number in owner.items():
             _copy_arrays(loaded[number].card, scheme, folder)
-        card = _joined_card(loaded, together, owner, checked_id(model_id))
+        card = _joined_card(loaded, together, owner, model_id)
         card = replace(card, weights=Weights(WEIGHTS_NAME, sha256, size_bytes))
         write_json(folder / CARD_NAME, card.to_json())
     return card
