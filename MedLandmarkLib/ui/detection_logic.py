@@ -115,6 +115,10 @@ class DetectionLogic(EngineLogic):
         self._timer.start()
         return job
 
+    @property
+    def _busyText(self) -> str:
+        return _("A detection is under way; wait for it, or cancel it.")
+
     def _take(self, result: Mapping[str, Any]) -> None:
         try:
             node = self._placed(result)

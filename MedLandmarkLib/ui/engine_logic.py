@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
-
-from slicer.i18n import tr as _
 
 from ..engine import POLL_INTERVAL_MS, Signal
 from ..errors import MedLandmarkError
 
 
-class EngineLogic:
+class EngineLogic(ABC):
     """Runs one job of an engine at a time.
 
-    Signals: progressed(fraction, text), failed(message, details), cancelled(). JOB names it in messages ("teaching").
+    Signals: progressed(fraction, text), failed(message, details), cancelled(). JOB names it in the log ("teaching").
     """
 
     JOB = "job"
@@ -57,9 +55,14 @@ class EngineLogic:
     def _take(self, result: Mapping[str, Any]) -> None:
         """Use the result of the job that has just finished."""
 
+    @property
+    @abstractmethod
+    def _busyText(self) -> str:
+        """What the user is told who starts a job while another is under way."""
+
     def _requireIdle(self) -> None:
         if self.isBusy:
-            raise MedLandmarkError(_("A {job} is under way; wait for it, or cancel it.").format(job=self.JOB))
+            raise MedLandmarkError(self._busyText)
 
     def _poll(self) -> None:
         self.engine.poll()

@@ -100,6 +100,10 @@ class TeachLogic(EngineLogic):
         if job == self._job:
             self.detailed.emit(details)
 
+    @property
+    def _busyText(self) -> str:
+        return _("A teaching is under way; wait for it, or cancel it.")
+
     def _take(self, result: Mapping[str, Any]) -> None:
         (self.taught if self._isTeaching else self.proposed).emit(result)
 
