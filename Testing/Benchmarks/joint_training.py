@@ -9,13 +9,12 @@ half-size canvases. A finished model in the folder is taken as it is, so that a 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
-from machine import print_table
+from table import datasets_folder, print_table
 
 from MedLandmarkLib.dataset import read_dataset
 from MedLandmarkLib.dataset.reading import with_names_of
@@ -36,7 +35,8 @@ TASKS = {
     "chest_jsrt": ("heart-lung-6", (225, 225)),
     "spine_aasce": ("spine-68", (161, 321)),
 }
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+ADAPTED = {"adapt": "norms", "learning_rate": 5e-4, "trunk_learning_rate": 5e-4}
+LONGER = {"learning_rate": 5e-4, "trunk_learning_rate": 2e-4}
 
 
 def main(
@@ -49,14 +49,16 @@ def main(
     split: str = "val",
 ) -> None:
     """Train what is not trained yet, and print the mean errors."""
-    data = data or Path(os.environ.get("MEDLANDMARK_DATA") or REPOSITORY.parent / "shared" / "data")
+    data = data or datasets_folder()
     requests = {name: TaskRequest(data / name, *task) for name, task in TASKS.items()}
     joint = trained(output / "joint", list(requests.values()), recipe(epochs, "imagenet"))
     ways = {"alone": {}, "together, then adapted": {}, "together": {}}
     for name, request in requests.items():
         ways["alone"][name] = trained(output / f"alone-{name}", [request], recipe(epochs + more, "imagenet"))
-        ways["together, then adapted"][name] = trained(output / f"adapted-{name}", [request], adaptation(more, joint))
-    longer = trained(output / "together", list(requests.values()), recipe(more, str(joint), learning_rate=5e-4))
+        ways["together, then adapted"][name] = trained(
+            output / f"adapted-{name}", [request], recipe(more, str(joint), **ADAPTED)
+        )
+    longer = trained(output / "together", list(requests.values()), recipe(more, str(joint), **LONGER))
     ways["together"] = dict.fromkeys(requests, longer)
     rows = []
     for name, request in requests.items():
@@ -70,17 +72,10 @@ def main(
     print_table(title, ["", "unit", *ways], rows)
 
 
-def recipe(epochs: int, start: str, *, learning_rate: float = 1.5e-3) -> Recipe:
+def recipe(epochs: int, start: str, **rates: Any) -> Recipe:
     return Recipe.usual(
-        epochs=epochs, learning_rate=learning_rate, trunk_learning_rate=learning_rate / 3, start=start, ema_decay=0.99,
-        warmup_steps=60 if start == "imagenet" else 5, cases_per_epoch=150, validate_every=3, precision="bf16-mixed",
-    )  # fmt: skip
-
-
-def adaptation(epochs: int, joint: Path) -> Recipe:
-    return Recipe.usual(
-        epochs=epochs, adapt="norms", learning_rate=5e-4, trunk_learning_rate=5e-4, start=str(joint), ema_decay=0.99,
-        warmup_steps=5, cases_per_epoch=150, validate_every=3, precision="bf16-mixed",
+        epochs=epochs, start=start, ema_decay=0.99, warmup_steps=60 if start == "imagenet" else 5, cases_per_epoch=150,
+        validate_every=3, precision="bf16-mixed", **rates,
     )  # fmt: skip
 
 

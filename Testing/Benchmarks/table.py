@@ -1,4 +1,4 @@
-"""How a table is printed, and the processor's name; for benchmarks of processes without torch too."""
+"""How a table is printed, the processor, where the datasets are; for benchmarks of processes without torch too."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def processor_name() -> str:
             if line.startswith("model name"):
                 return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
     return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def datasets_folder() -> Path:
+    """$MEDLANDMARK_DATA, else ../shared/data beside the repository."""
+    return Path(os.environ.get("MEDLANDMARK_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

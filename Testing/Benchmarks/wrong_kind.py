@@ -7,13 +7,12 @@ Needs the public datasets ($MEDLANDMARK_DATA, else ../shared/data).
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import typer
-from table import print_table
+from table import datasets_folder, print_table
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPOSITORY / "Testing"))
@@ -49,7 +48,7 @@ def main(
     wrong: bool = typer.Option(True, help="Whether to detect in the pictures of the wrong kind."),
 ) -> None:
     """Print the table. A picture is flagged where every landmark is doubtful or missing."""
-    data = Path(os.environ.get("MEDLANDMARK_DATA") or REPOSITORY.parent / "shared" / "data")
+    data = datasets_folder()
     loaded = load_model(model)
     names = scheme or [name for name in loaded.card.schemes if name in DATASETS]
     rows = [row_of(LandmarkDetector(name, loaded), data, most, wrong) for name in names]
