@@ -18,6 +18,12 @@ from .canvas import CanvasGeometry
 
 # In the order in which they help most; chosen on images held out of the embedded model's training.
 STANDARD_VIEWS = (View(0.9), View(0.95, (0.01, 0.01)), View(1.05, (-0.01, 0.01)))
+MOST_LOOKS = 1 + len(STANDARD_VIEWS)
+
+
+def further_views(looks: int) -> tuple[View, ...]:
+    """What is looked at besides the whole picture, in 1 to MOST_LOOKS looks altogether."""
+    return STANDARD_VIEWS[: looks - 1]
 
 
 def view_geometry(geometry: CanvasGeometry, view: View) -> CanvasGeometry:

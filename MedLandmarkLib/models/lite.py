@@ -34,8 +34,8 @@ _STAGES = (
 )
 # the stages whose output feeds the decoder, and their strides: 4, 8, 16, 32
 _LEVELS = (1, 2, 4, 6)
-_EPSILON = 1e-3  # of the normalisation, as EfficientNet
 _LEVEL_CHANNELS = tuple(_STAGES[stage][3] for stage in _LEVELS)
+_EPSILON = 1e-3  # of the normalisation, as EfficientNet
 
 
 def canvas_side(side: int) -> int:

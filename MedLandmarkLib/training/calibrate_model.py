@@ -12,7 +12,7 @@ import numpy as np
 
 from ..dataset import Case, read_dataset, with_names_of
 from ..detection.pipeline import LandmarkDetector
-from ..detection.views import STANDARD_VIEWS
+from ..detection.views import MOST_LOOKS, further_views
 from ..errors import DatasetError, ModelError
 from ..models.catalogue import ModelCard, read_card
 from ..models.folder import CARD_NAME, disk_errors_explained, write_json
@@ -46,8 +46,8 @@ def calibrate_model(
     Raises ModelError, DatasetError, SchemeError.
     """
     folder = Path(folder)
-    for scheme_id, looks in (views or {}).items():
-        _set_views(folder, scheme_id, looks)
+    if views:
+        _set_views(folder, views)
     loaded = load(read_card(folder / CARD_NAME))
     schemes = list(dict.fromkeys(request.scheme_id for request in requests))
     notes: list[str] = []
@@ -61,15 +61,16 @@ def calibrate_model(
     return notes
 
 
-def _set_views(folder: Path, scheme_id: str, looks: int) -> None:
-    """Let the card say in how many looks a scheme is detected. Raises ModelError, DatasetError."""
-    most = 1 + len(STANDARD_VIEWS)
-    if not 1 <= looks <= most:
-        raise DatasetError(f"{scheme_id}: {looks} views are not possible; give 1 to {most}.")
+def _set_views(folder: Path, views: Mapping[str, int]) -> None:
+    """Let the card say in how many looks each scheme is detected. Raises ModelError, DatasetError."""
     card = read_card(folder / CARD_NAME)
-    channels = replace(card.channels(scheme_id), views=STANDARD_VIEWS[: looks - 1])
+    schemes = dict(card.schemes)
+    for scheme_id, looks in views.items():
+        if not 1 <= looks <= MOST_LOOKS:
+            raise DatasetError(f"{scheme_id}: {looks} views are not possible; give 1 to {MOST_LOOKS}.")
+        schemes[scheme_id] = replace(card.channels(scheme_id), views=further_views(looks))
     with disk_errors_explained(folder):
-        write_json(folder / CARD_NAME, replace(card, schemes={**card.schemes, scheme_id: channels}).to_json())
+        write_json(folder / CARD_NAME, replace(card, schemes=schemes).to_json())
 
 
 def holdout_of(folder: Path) -> tuple[float, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ..detection.views import STANDARD_VIEWS
+from ..detection.views import further_views
 from ..models.catalogue import InputGeometry, ModelCard, SchemeChannels, Weights
 from ..models.folder import CARD_NAME, WEIGHTS_NAME, checked_id
 from ..models.tensors import write_tensors
@@ -69,7 +69,7 @@ def write_model_folder(
         ),
         schemes={
             task.scheme_id: SchemeChannels(
-                task.channels.start, task.channels.stop, task.canvas_wh, STANDARD_VIEWS[: recipe.views - 1]
+                task.channels.start, task.channels.stop, task.canvas_wh, further_views(recipe.views)
             )
             for task in tasks
         },

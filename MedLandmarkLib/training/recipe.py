@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..detection.views import STANDARD_VIEWS
+from ..detection.views import MOST_LOOKS
 from ..errors import DatasetError
 from ..models.sapiens_architecture import SAPIENS_SIZES
 from .augmentation import AUGMENTATIONS
@@ -87,8 +87,8 @@ class Recipe:
         for name in _SHARES:
             value = getattr(self, name)
             self._require(name, _is_number(value) and 0.0 <= value < 1.0, "a share, 0 up to below 1")
-        most = 1 + len(STANDARD_VIEWS)
-        self._require("views", _is_whole(self.views, 1) and self.views <= most, f"a whole number from 1 to {most}")
+        is_possible = _is_whole(self.views, 1) and self.views <= MOST_LOOKS
+        self._require("views", is_possible, f"a whole number from 1 to {MOST_LOOKS}")
         for name in ("seed", "warmup_steps"):
             self._require(name, _is_whole(getattr(self, name), 0), "a whole number of at least 0")
         decay, weight_decay = self.layer_decay, self.weight_decay

@@ -62,7 +62,7 @@ def take_norms_from(network: nn.Module, looks: Iterable[tuple[torch.Tensor, slic
         seen[first] = seen.get(first, 0) + 1
         for norm in norms:
             norm.momentum = 1.0 / seen[first]  # the mean over all so far
-        network.logits(pictures) if channels is None else network.logits(pictures, channels)
+        network.logits(pictures, channels)
     for norm, momentum in zip(norms, usual_momentum, strict=True):
         norm.momentum = momentum
     network.eval()
