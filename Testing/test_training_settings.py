@@ -64,12 +64,21 @@ def a_fitting(canvases: Canvases, folder: Path, recipe: Recipe, validation: bool
         ("precision", "8-bit", "one of 32-true"),
         ("loss", "l1", "one of cross_entropy, squared_error"),
         ("augmentation", "wild", "one of none, mild"),
+        ("augmentation", {"head-19": "wild"}, "one of none, mild"),
+        ("augmentation", 3, "one of none, mild"),
         ("learning_rate", float("nan"), "learning_rate is nan"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(setting: str, value: object, words: str) -> None:
     with pytest.raises(DatasetError, match=words):
         Recipe.usual(**{"backbone": "sapiens", setting: value})
+
+
+def test_each_scheme_may_have_its_own_augmentation(canvases: Canvases) -> None:
+    recipe = Recipe(augmentation={canvases.task.scheme_id: "bent", "fetal-head-4": "any-pose"})
+    assert Batches([canvases], recipe).augmentations[0].recipe.name == "bent"
+    assert Batches([canvases], Recipe(augmentation="varied")).augmentations[0].recipe.name == "varied"
+    assert (recipe.augmentation_of("fetal-head-4"), recipe.augmentation_of("hand-37")) == ("any-pose", "mild")
 
 
 def test_a_recipe_that_is_no_json_object_is_refused(tmp_path: Path) -> None:

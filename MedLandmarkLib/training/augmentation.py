@@ -55,6 +55,12 @@ AUGMENTATIONS = {
             mirror_probability=0.0, brightness=0.15, contrast=0.4, gamma=(0.55, 1.8), noise=0.03, blur_probability=0.1,
             dropout_probability=0.25, dropout_area=(0.01, 0.05),
         ),
+        # As varied and bent; for few images of a view whose sides are told by where they lie, as in echocardiography.
+        AugmentationRecipe(
+            name="strong", rotation=20.0, shift=0.08, scale=(0.72, 1.32), geometric_probability=0.95,
+            mirror_probability=0.0, brightness=0.15, contrast=0.4, gamma=(0.55, 1.8), noise=0.04, blur_probability=0.15,
+            dropout_probability=0.4, dropout_area=(0.01, 0.05), bend=0.009,
+        ),
         # As varied; for few images of what differs in shape from one to the next, and may face either way.
         AugmentationRecipe(
             name="bent", rotation=18.0, shift=0.08, scale=(0.72, 1.32), geometric_probability=0.95,

@@ -32,7 +32,8 @@ class Batches:
     def __init__(self, canvases: Sequence[Canvases], recipe: Recipe, portions: int = 1) -> None:
         self.canvases, self.recipe, self.portions = list(canvases), recipe, portions
         self.augmentations = [
-            Augmentation(AUGMENTATIONS[recipe.augmentation], canvas.task.mirrored_order) for canvas in self.canvases
+            Augmentation(AUGMENTATIONS[recipe.augmentation_of(task.scheme_id)], task.mirrored_order)
+            for task in (canvas.task for canvas in self.canvases)
         ]
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _POSITIVE = ("learning_rate", "trunk_learning_rate", "sigma", "gradient_clip")
 _WHOLE = ("epochs", "batch_size", "accumulate", "validate_every", "lora_qkv_rank", "lora_proj_rank")
 _WHOLE_OR_NONE = ("cases_per_epoch", "patience", "checkpoint_every")
+_USUAL_AUGMENTATION = "mild"
 _SHARES = ("holdout", "ema_decay", "lora_dropout")
 
 
@@ -42,6 +43,8 @@ class Recipe:
     cases_per_epoch: of each dataset at most, drawn anew every epoch, so that a large one does not crowd out the small.
     validate_every: epochs; patience: validations without a better error after which the run ends early (null: never).
     checkpoint_every: steps between checkpoints; null: after every epoch.
+    augmentation: a name of augmentation.AUGMENTATIONS, or one for each scheme, as {"fetal-head-4": "any-pose"}, where a
+    scheme that is not named has "mild".
     views: looks at each picture when the model detects, of detection.views the first; each takes as long as one alone.
     checkpoint_gradients: compute Sapiens' activations twice instead of keeping them.
     lora_qkv_rank, lora_proj_rank, lora_dropout: as MedSapiens; the scaling, alpha / rank, is 1 as there.
@@ -61,7 +64,7 @@ class Recipe:
     ema_decay: float = 0.995
     loss: str = "cross_entropy"
     sigma: float = 2.0
-    augmentation: str = "mild"
+    augmentation: str | Mapping[str, str] = _USUAL_AUGMENTATION
     holdout: float = 0.12
     precision: str = "32-true"
     start: str = "imagenet"
@@ -97,12 +100,20 @@ class Recipe:
         self._require_one_of("backbone", BACKBONES)
         self._require_one_of("adapt", ADAPTATIONS)
         self._require_one_of("loss", LOSSES)
-        self._require_one_of("augmentation", AUGMENTATIONS)
+        for name in self.augmentation.values() if isinstance(self.augmentation, Mapping) else (self.augmentation,):
+            self._require(
+                "augmentation", name in AUGMENTATIONS, f"one of {', '.join(AUGMENTATIONS)}, or one per scheme"
+            )
         self._require_one_of("precision", PRECISIONS)
 
     @property
     def is_lite(self) -> bool:
         return self.backbone == LITE
+
+    def augmentation_of(self, scheme_id: str) -> str:
+        """The name of the augmentation for pictures of a scheme."""
+        named = self.augmentation
+        return named.get(scheme_id, _USUAL_AUGMENTATION) if isinstance(named, Mapping) else named
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

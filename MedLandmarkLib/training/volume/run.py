@@ -57,6 +57,7 @@ def train_volumes(
         what = "holds pictures, not volumes" if dataset.dimension != 3 else f"has no landmark '{missing[0]}'"
         raise DatasetError(f"{dataset.folder}: {what} (scheme {scheme.id}).")
     rater = dataset.reference_rater(rater)
+    recipe = replace(recipe, augmentation=recipe.augmentation_of(scheme.id))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=1), encoding="utf-8")
     kept, held_out = split_by_subject(dataset.split("train"), recipe.holdout, recipe.seed)
