@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,6 +110,22 @@ def test_a_calibration_may_change_in_how_many_views_a_scheme_is_detected(a_model
         calibrate_model(a_model_folder, [request], holdout=0.5, seed=1, views={"fetal-head-4": 9})
     command = ["models", "calibrate", str(a_model_folder), f"{request.folder}=fetal-head-4", "--views", "fetal-head-4"]
     assert "is not SCHEME=N" in CliRunner().invoke(app, command).output
+
+
+def test_a_model_that_learned_from_all_cases_takes_the_probabilities_of_its_twin(
+    a_model_folder: Path, tmp_path: Path
+) -> None:
+    request = TaskRequest(a_dataset_of_ellipses(tmp_path / "data", subjects=40), "fetal-head-4")
+    twin = shutil.copytree(a_model_folder, tmp_path / "twin")
+    with pytest.raises(ModelError, match="states no probabilities for scheme 'fetal-head-4': calibrate it first"):
+        calibrate_model(a_model_folder, [request], holdout=0.4, seed=0, twin=twin)
+    calibrate_model(twin, [request], holdout=0.5, seed=3)
+    command = ["models", "calibrate", str(a_model_folder), f"{request.folder}=fetal-head-4", "--twin", str(twin)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    own, its = (read_card(folder / "card.json").confidence["fetal-head-4"] for folder in (a_model_folder, twin))
+    assert own["calibration"] == its["calibration"] and own["calibration"]["pictures"] == 20
+    assert (own["intercept"], own["features"]) == (its["intercept"], its["features"])
+    assert own["picture"] != its["picture"] and own["arrays"]["sha256"] != its["arrays"]["sha256"]
 
 
 def test_what_the_network_learned_for_other_schemes_tells_what_is_no_picture_of_this_one(

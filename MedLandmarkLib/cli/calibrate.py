@@ -22,6 +22,9 @@ command again when detection has changed.
 
 With --views the model looks at each picture several times, a little nearer or moved, and takes the mean: fewer errors,
 and as many times the seconds.
+
+A model that in the end learned from the held-out cases too is too sure in them. --twin names the folder of one trained
+alike that did not, and was calibrated: its probabilities are taken over.
 """
 
 
@@ -40,6 +43,10 @@ def calibrate_command(
         list[str] | None,
         typer.Option(metavar="SCHEME=N", help="Looks at each picture from now on, 1 to 4; may be given several times."),
     ] = None,
+    twin: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="A calibrated model's folder, to take probabilities from."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show where an error arose.")] = False,
 ) -> None:
     from ..training.calibrate_model import calibrate_model, holdout_of
@@ -53,7 +60,7 @@ def calibrate_command(
         looks = dict(_looks(text) for text in views or ())
         with progress_bar("Calibrating") as progress:
             notes = calibrate_model(
-                folder, requests, holdout=holdout, seed=seed, rater=rater, views=looks, progress=progress
+                folder, requests, holdout=holdout, seed=seed, rater=rater, views=looks, twin=twin, progress=progress
             )
         for note in notes:
             complain(note)
