@@ -81,7 +81,6 @@ def test_a_plane_by_number_and_planes_of_teeth_are_read(a_ct: Path, tmp_path: Pa
         (("--tooth", "1,2,3"), "CROWN:APEX"),
         (("--plane", "axial:3", "--cephalogram"), "exclude each other"),
         (("--directions", "up"), "no directions"),
-        (("--figure",), "no single picture"),
     ],
 )
 def test_what_makes_no_sense_is_refused(a_ct: Path, tmp_path: Path, arguments, message) -> None:

@@ -78,15 +78,13 @@ def volume_command(
         int | None, typer.Option(min=0, help="Of volumes taken one after the other: which, from 0.", show_default=False)
     ] = None,
     figure: Annotated[
-        bool, typer.Option("--figure", help="Also draw the landmarks on the plane or the radiograph: STEM.png.")
+        bool, typer.Option("--figure", help="Also draw STEM.png: plane, radiograph, or cuts through each point.")
     ] = False,
     quiet: options.QuietOption = False,
     verbose: options.VerboseOption = False,
 ) -> None:  # fmt: skip
     """The command; HELP is what the user reads."""
     task = task_of(cephalogram, plane, tooth or [], labial, pixel)
-    if figure and task.kind == "whole":
-        raise typer.BadParameter("--figure draws a plane or a radiograph; a whole volume has no single picture")
     chosen = directions_of(directions)
     with plain_errors(verbose):
         from ..export import write_outputs

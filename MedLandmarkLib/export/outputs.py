@@ -12,6 +12,7 @@ from .figure import write_figure
 from .landmarks_json import LANDMARKS_SUFFIX, write_landmarks_json
 from .mrk_json import MARKUPS_SUFFIX, write_mrk_json
 from .table import write_csv
+from .volume_sheet import is_of_a_volume, write_volume_sheet
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -32,7 +33,7 @@ def write_outputs(detection: Detection, folder: Path, stem: str, with_figure: bo
     """
     writers = {MARKUPS_SUFFIX: write_mrk_json, ".csv": write_csv, LANDMARKS_SUFFIX: write_landmarks_json}
     if with_figure:
-        writers[FIGURE_SUFFIX] = write_figure
+        writers[FIGURE_SUFFIX] = write_volume_sheet if is_of_a_volume(detection) else write_figure
     return write_all(writers, detection, folder, stem)
 
 
