@@ -18,6 +18,7 @@ from MedLandmarkLib.cli import app
 from MedLandmarkLib.detection.atlas import AtlasDetector
 from MedLandmarkLib.detection.atlas.grids import Grid, Sampled, affine_transform, carried
 from MedLandmarkLib.detection.atlas.matching import PatchSize, correlation_map, match
+from MedLandmarkLib.detection.atlas.registration import Pair, affine_registration
 from MedLandmarkLib.detection.opening import is_for_volumes
 from MedLandmarkLib.errors import DatasetError, DetectionCancelled, ImageError, ModelError
 from MedLandmarkLib.image import Image, read_image
@@ -99,6 +100,20 @@ def placed(detection) -> np.ndarray:
 
 def statuses(detection) -> set[Status]:
     return {landmark.status for landmark in detection.frames[0].landmarks}
+
+
+def test_the_affine_map_does_not_depend_on_the_number_of_threads() -> None:
+    """Sums in changing order once moved a ventricle's landmark by 0.1 mm, and its confidence from 17 to 35 %."""
+    bodies = (a_soft_body(np.eye(4)), a_soft_body(a_move((0.1, 0.0, -0.1), (1.0, 2.0, 0.0)), 1.0, seed=5))
+    pair = Pair(*(sitk.GetImageFromArray(body.pixels[0, ..., 0].astype(np.float32)) for body in bodies))
+    before, found = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads(), []
+    try:
+        for count in (1, 2, 5, 5):
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
+            found.append(affine_registration(pair, np.array(SHAPE[::-1]) / 2.0).GetParameters())
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+    assert set(found) == {found[0]} and found[0] != sitk.AffineTransform(3).GetParameters()
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..image.display import robust_window
 from ..landmark import Landmark, Status
 from ..plane import DIRECTIONS, plane_values
-from ..plane.pictures import window_of
 from ..plane.placing import ANATOMICAL_AXES, box_ras, finest_spacing, plane_about
 from ..plane.sweep import VOLUME_SETTING
 from .figure import COLOURS, SIGNS, matplotlib_classes, round_length
@@ -66,7 +66,8 @@ def _planes_through(image: Image, ras: tuple[float, ...], side_mm: float, frame:
     planes = [plane_about(ras, *ANATOMICAL_AXES[name], side_mm / size, (size, size)) for name in DIRECTIONS]
     sampled = [plane_values(image, plane, frame)[:2] for plane in planes]
     values, is_inside = (np.stack(part) for part in zip(*sampled, strict=True))
-    shown = np.where(is_inside[..., None], window_of(values, is_inside).to_uint8(values), np.uint8(0))
+    grey = robust_window(values[is_inside] if is_inside.any() else values)
+    shown = np.where(is_inside[..., None], grey.to_uint8(values), np.uint8(0))
     return np.concatenate([np.broadcast_to(one, (size, size, 3)) for one in shown], axis=1)
 
 

@@ -6,6 +6,8 @@ Neuroinformatics 8, 2014) under the mutual information of grey values (Mattes et
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,11 +47,12 @@ def affine_registration(pair: Pair, centre: np.ndarray, watch: Watch | None = No
     """
     transform = sitk.AffineTransform(3)
     transform.SetCenter(np.asarray(centre, float).tolist())
-    method = _method(pair, shrink=(4, 2))
-    method.SetOptimizerAsRegularStepGradientDescent(2.0, _LEAST_STEP, 80, relaxationFactor=0.6)
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetInitialTransform(transform, inPlace=True)
-    _run(method, pair, watch or Watch(), 160, "Affine registration")
+    with _one_thread():
+        method = _method(pair, shrink=(4, 2))
+        method.SetOptimizerAsRegularStepGradientDescent(2.0, _LEAST_STEP, 80, relaxationFactor=0.6)
+        method.SetOptimizerScalesFromPhysicalShift()
+        method.SetInitialTransform(transform, inPlace=True)
+        _run(method, pair, watch or Watch(), 160, "Affine registration")
     return transform
 
 
@@ -67,6 +70,17 @@ def spline_registration(pair: Pair, affine: sitk.Transform, watch: Watch | None 
     whole.AddTransform(affine)
     whole.AddTransform(sitk.DisplacementFieldTransform(displacement))  # the last one is applied first
     return whole
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """ITK on one thread: several sum up in changing order, so that the same volume would not give the same points."""
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _method(pair: Pair, *, shrink: tuple[int, ...]) -> sitk.ImageRegistrationMethod:
