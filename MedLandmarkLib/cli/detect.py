@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ImageError, ModelError, SchemeError
 from ..models.choice import choose_model
 from . import options
 from .clip import detect_clip_with_bar, open_clip, report_clip
-from .console import NOTHING_DONE, SOME_FAILED, complain, complain_of, out, plain_errors, shown
-from .inputs import gather_images, output_stems
-from .progress import counting_bar
+from .console import complain, out, plain_errors, shown
+from .each_image import for_each_image, images_among, refuse_to_overwrite
+from .inputs import output_stems
 from .tables import counted, landmark_table, measurement_table
 
 if TYPE_CHECKING:
@@ -74,42 +73,26 @@ def detect_command(
         from ..export.clip_outputs import clip_output_paths, write_clip_outputs
         from ..image import read_image
 
-        images, remarks = gather_images(inputs)
-        for remark in remarks:
-            complain(remark)
-        if not images:
-            complain("there is no image to work on")
-            raise typer.Exit(NOTHING_DONE)
-        stems = output_stems(images)
+        images = images_among(inputs)
+        stems, is_single = output_stems(images), len(images) == 1
         outputs = [path for stem in stems.values() for path in output_paths(output, stem, figure)]
         outputs += [path for stem in stems.values() for path in clip_output_paths(output, stem, figure, overlay, True)]
         refuse_to_overwrite(images, outputs)
         detector = open_detector(scheme, model, device, precision.value, flip, whole_volumes=slice_index is None)
         output.mkdir(parents=True, exist_ok=True)
-        failures = 0
-        with counting_bar() as bar:
-            for path in bar.track(images, description="Detecting"):
-                try:
-                    clip = open_clip(path, frames, detector.scheme, spacing_mm, ruler_line)
-                    if clip is not None:
-                        followed = detect_clip_with_bar(detector, clip, bar)
-                        written = write_clip_outputs(followed, output, stems[path], figure, overlay)
-                        report_clip(followed, path, written, quiet, is_single=len(images) == 1)
-                        continue
-                    image = read_image(path, spacing_mm=spacing_mm, ruler=ruler_line)
-                    detection = detect_with_bar(detector, image, frames, slice_index, bar)
-                    written = write_outputs(detection, output, stems[path], figure)
-                except (ModelError, SchemeError):
-                    raise  # true of every image
-                except Exception as error:  # one image must not stop the others
-                    complain_of(error, path, verbose)
-                    failures += 1
-                else:
-                    report(detection, path, written, quiet, is_single=len(images) == 1)
-        if failures:
-            if len(images) > 1:
-                complain(f"{failures} of {len(images)} images failed")
-            raise typer.Exit(SOME_FAILED)
+
+        def detect_in(path: Path, bar: Progress) -> None:
+            clip = open_clip(path, frames, detector.scheme, spacing_mm, ruler_line)
+            if clip is not None:
+                followed = detect_clip_with_bar(detector, clip, bar)
+                written = write_clip_outputs(followed, output, stems[path], figure, overlay)
+                report_clip(followed, path, written, quiet, is_single)
+                return
+            image = read_image(path, spacing_mm=spacing_mm, ruler=ruler_line)
+            detection = detect_with_bar(detector, image, frames, slice_index, bar)
+            report(detection, path, write_outputs(detection, output, stems[path], figure), quiet, is_single)
+
+        for_each_image(images, detect_in, verbose)
 
 
 def open_detector(
@@ -159,14 +142,6 @@ def detect_with_bar(
         return detector.detect(image, frames=frames, slice_index=slice_index, progress=advance)
     finally:
         bar.remove_task(task)
-
-
-def refuse_to_overwrite(images: list[Path], outputs: list[Path]) -> None:
-    """Raises ImageError where a result would take the place of an input: a.png beside --figure in its own folder."""
-    inputs = {path.resolve() for path in images}
-    for path in outputs:
-        if path.resolve() in inputs:
-            raise ImageError(f"{path} is an input and would be overwritten; choose another --output folder.")
 
 
 def report(detection: Detection, path: Path, written: list[Path], quiet: bool, is_single: bool) -> None:

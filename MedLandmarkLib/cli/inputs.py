@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..image.finding import EXTENSIONS, gather_images
-
-__all__ = ["gather_images", "image_stem", "output_stems"]
+from ..image.finding import EXTENSIONS
 
 
 def image_stem(path: Path) -> str:

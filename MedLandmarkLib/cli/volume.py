@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ModelError, SchemeError
 from ..models.choice import choose_model
 from . import options
-from .console import NOTHING_DONE, SOME_FAILED, complain, complain_of, plain_errors
-from .detect import open_detector, refuse_to_overwrite, report
-from .inputs import gather_images, output_stems
-from .progress import counting_bar
+from .console import plain_errors
+from .detect import open_detector, report
+from .each_image import for_each_image, images_among, refuse_to_overwrite
+from .inputs import output_stems
 from .volume_options import VolumeTask, directions_of, task_of
 
 if TYPE_CHECKING:
@@ -90,33 +89,18 @@ def volume_command(
         from ..export import write_outputs
         from ..image import read_image
 
-        images, remarks = gather_images(inputs)
-        for remark in remarks:
-            complain(remark)
-        if not images:
-            complain("there is no image to work on")
-            raise typer.Exit(NOTHING_DONE)
+        images = images_among(inputs)
         stems = output_stems(images)
         refuse_to_overwrite(images, [path for stem in stems.values() for path in _outputs(output, stem, task, figure)])
         detector = _open(task, scheme, model, device, precision.value, flip)
         output.mkdir(parents=True, exist_ok=True)
-        failures = 0
-        with counting_bar() as bar:
-            for path in bar.track(images, description="Detecting"):
-                try:
-                    image = read_image(path)
-                    for suffix, detection in _detections(detector, image, task, chosen, frame, bar):
-                        written = write_outputs(detection, output, stems[path] + suffix, figure)
-                        report(detection, path, written, quiet, is_single=len(images) == 1)
-                except (ModelError, SchemeError):
-                    raise  # true of every image
-                except Exception as error:  # one image must not stop the others
-                    complain_of(error, path, verbose)
-                    failures += 1
-        if failures:
-            if len(images) > 1:
-                complain(f"{failures} of {len(images)} images failed")
-            raise typer.Exit(SOME_FAILED)
+
+        def detect_in(path: Path, bar: Progress) -> None:
+            for suffix, detection in _detections(detector, read_image(path), task, chosen, frame, bar):
+                written = write_outputs(detection, output, stems[path] + suffix, figure)
+                report(detection, path, written, quiet, is_single=len(images) == 1)
+
+        for_each_image(images, detect_in, verbose)
 
 
 def _open(
