@@ -100,13 +100,16 @@ def calibrate_scheme(
     order = np.random.default_rng(seed).permutation(len(learned))[:_MOST_LEARNED]
     some = [learned[index] for index in order]
     copies = min(_MOST_COPIES, math.ceil(_ENOUGH_VARIED / len(held_out)))
-    share = 2 * len(some) / (2 * len(some) + (1 + copies) * len(held_out))
-    plain, varied = observe(detector, some, copies=1, seed=seed, progress=_part(progress, 0.0, share))
-    held, held_varied = observe(detector, held_out, copies=copies, seed=seed + 1, progress=_part(progress, share, 1.0))
+    looks = np.cumsum([2 * len(some), (1 + copies) * len(held_out), len(strangers)])
+    first, second = (looks[:2] / looks[2]).tolist()
+    plain, varied = observe(detector, some, copies=1, seed=seed, progress=_part(progress, 0.0, first))
+    held, held_varied = observe(
+        detector, held_out, copies=copies, seed=seed + 1, progress=_part(progress, first, second)
+    )
     shape = _shape_model(learned, scheme)
     seen = [item.peaks.features for item in (*plain, *varied) if item.peaks.features is not None]
     features = _gaussian(seen)
-    others = _gaussian(seen_in(detector, strangers))
+    others = _gaussian(seen_in(detector, strangers, _part(progress, second, 1.0)))
     check = PictureCheck(PictureLimits(), shape, features, scheme.modality, others)
     limits = _limits(check, [*varied, *held, *held_varied], [*held, *held_varied], scheme)
     if len(scheme) < _MANY_POINTS:

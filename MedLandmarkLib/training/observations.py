@@ -59,10 +59,14 @@ def observe(
     return plain, varied
 
 
-def seen_in(detector: LandmarkDetector, cases: Sequence[Case]) -> np.ndarray:
+def seen_in(detector: LandmarkDetector, cases: Sequence[Case], progress: Progress | None = None) -> np.ndarray:
     """(N, C) float32: the network's pooled features of each case's picture, first frame; (0, 0) where it has none."""
     looking = LandmarkDetector(detector.scheme, detector.model, device=str(detector.detector.device), views=False)
-    found = [looking.peaks([read_image(case.image_path).display_rgb()])[0].features for case in cases]
+    found = []
+    for number, case in enumerate(cases):
+        if progress:
+            progress(number / len(cases), f"Looking at {case.id}, which is not of {detector.scheme.id}")
+        found.append(looking.peaks([read_image(case.image_path).display_rgb()])[0].features)
     return np.stack(found) if found and found[0] is not None else np.zeros((0, 0), np.float32)
 
 
