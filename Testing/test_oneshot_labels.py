@@ -138,3 +138,32 @@ def test_many_annotated_pictures_teach_alone_until_the_others_have_been_judged()
     source.labels = labels.renewed(points, torch.ones(20, 6), DIAGONAL)
     drawn = torch.cat([source.draw(seed).pictures.amax(dim=(1, 2, 3)).round() for seed in range(6)])
     assert any(number >= 8 for number in drawn.tolist())
+
+
+def test_points_follow_pictures_that_are_bent_and_those_that_leave_are_unknown() -> None:
+    y, x = torch.meshgrid(torch.arange(129.0), torch.arange(129.0), indexing="ij")
+    places = torch.tensor([[64.0, 60.0], [20.0, 100.0], [126.0, 4.0]])
+    pictures = torch.stack([255.0 * torch.exp(-((x - px) ** 2 + (y - py) ** 2) / 8.0) for px, py in places])
+    points = torch.full((3, 2, 2), torch.nan)
+    points[:, 0] = places  # the second landmark is nowhere annotated
+    gallery = Gallery(
+        pictures.to(torch.uint8)[:, None], points, torch.ones(3), tuple(Path(f"{n}.png") for n in range(3))
+    )
+    labels = PseudoLabels(points, torch.ones(3, 2), 3)
+    found = {}
+    for bend in (0.0, 0.02):
+        source = WholePictures(gallery, labels, 3, bend)
+        source.grey = lambda pictures, seed: pictures
+        found[bend] = [source.draw(seed) for seed in range(12)]
+        seen = 0
+        for batch in found[bend]:
+            assert batch.picture_xy[:, 1].isnan().all()
+            for picture, point in zip(batch.pictures[:, 0], batch.picture_xy[:, 0], strict=True):
+                if point.isfinite().all() and point.min() > 4 and point.max() < 124:
+                    peak = torch.stack((x, y))[:, picture == picture.max()].mean(dim=1)
+                    assert (peak - point).norm() < 1.5
+                    seen += 1
+        assert seen >= 15
+        assert any(batch.picture_xy[:, 0].isnan().any() for batch in found[bend])
+    moved = [a.picture_xy[:, 0] - b.picture_xy[:, 0] for a, b in zip(found[0.0], found[0.02], strict=True)]
+    assert torch.cat(moved).norm(dim=-1).nan_to_num(0.0).max() > 2.0

@@ -17,9 +17,11 @@ from .request import JOINT
 from .whole import WholePictures, taught_points
 
 STEPS, BATCH = 360, 8
-_RENEWALS = (0.3, 0.5, 0.7)  # shares of the steps after which the labels are renewed
+# Shares of the steps after which the labels are renewed: from one annotated picture, and from enough of them.
+_RENEWALS, _LATE_RENEWALS = (0.3, 0.5, 0.7), (0.6, 0.8)
 WIDTH, SIGMA = 64, 2.0
 _ENOUGH_ANNOTATED = 8  # pictures from which a network soon learns more than matching finds
+_BEND = 0.007  # for these: as training's augmentation "bent"
 
 
 class JointPhase:
@@ -33,15 +35,17 @@ class JointPhase:
         untaught = [name not in context.request.taught for name in context.request.scheme.names]
         with torch.no_grad():
             network.final.weight[untaught] = 0.0  # their maps stay flat: missing
-        first = self.labels.of_the_annotated() if gallery.template_count >= _ENOUGH_ANNOTATED else self.labels
-        source = WholePictures(gallery, context.kept_labels(JOINT) or first, BATCH)
+        is_enough = gallery.template_count >= _ENOUGH_ANNOTATED
+        first = self.labels.of_the_annotated() if is_enough else self.labels
+        bend = _BEND if is_enough else 0.0
+        source = WholePictures(gallery, context.kept_labels(JOINT) or first, BATCH, bend)
         schedule = Schedule(context.steps(STEPS), BATCH, sigma=SIGMA)
         fitting = LabelFitting(
             network, source.draw, schedule, device=context.device, seed=context.request.settings.seed,
             checkpoint=context.folder / "joint.ckpt",
         )  # fmt: skip
         report = context.teller.part(JOINT)
-        for share in (*_RENEWALS, 1.0):
+        for share in (*(_LATE_RENEWALS if is_enough else _RENEWALS), 1.0):
             step = round(share * schedule.steps)
             if fitting.step < step or share == 1.0:
                 fitting.run_to(

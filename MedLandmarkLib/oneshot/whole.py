@@ -9,6 +9,7 @@ from torch import nn
 
 from ..detection.heatmap import decode_heatmaps
 from ..errors import DetectionCancelled
+from ..training.bending import bent
 from .fitting import HEATMAP_STRIDE, Batch
 from .gallery import Gallery
 from .labels import PseudoLabels
@@ -22,10 +23,13 @@ Reporting = Callable[[float, str], None]
 
 
 class WholePictures:
-    """Draws batches of a gallery with its present labels, which may be renewed at any time."""
+    """Draws batches of a gallery with its present labels, which may be renewed at any time.
 
-    def __init__(self, gallery: Gallery, labels: PseudoLabels, batch_size: int) -> None:
-        self.gallery, self.labels, self.batch_size = gallery, labels, batch_size
+    bend: how much pictures are bent as well (`training.bending`), as a share of the canvas' diagonal.
+    """
+
+    def __init__(self, gallery: Gallery, labels: PseudoLabels, batch_size: int, bend: float = 0.0) -> None:
+        self.gallery, self.labels, self.batch_size, self.bend = gallery, labels, batch_size, bend
         self.grey = GreyChanges()
 
     def draw(self, seed: int) -> Batch:
@@ -50,6 +54,8 @@ class WholePictures:
         pictures = torch.cat((strong.pictures, usual.pictures))
         points = self.labels.canvas_xy[chosen]
         points = torch.cat((strong.from_canvas(points[:templates]), usual.from_canvas(points[templates:])))
+        if self.bend:
+            pictures, points = _bent(pictures, points, self.bend, seed)
         return Batch(self.grey(pictures, seed), points, self.labels.weight[chosen])
 
 
@@ -86,6 +92,16 @@ def taught_points(
         if progress:
             progress(int(numbers[-1] + 1) / len(gallery), "renewing the labels")
     return torch.cat(points), torch.cat(spreads)
+
+
+def _bent(pictures: torch.Tensor, points: torch.Tensor, bend: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures and points (B, K, 2) bent at random; NaN stays, and stands for what leaves the picture."""
+    torch.manual_seed(seed)
+    known = points.isfinite().all(dim=-1)
+    pictures, moved = bent(pictures, points.nan_to_num(0.0), bend)
+    limit = torch.tensor([pictures.shape[-1] - 1.0, pictures.shape[-2] - 1.0])
+    known &= ((moved >= 0.0) & (moved <= limit)).all(dim=-1)
+    return pictures, torch.where(known[..., None], moved, torch.full_like(moved, torch.nan))
 
 
 def _middle(gallery: Gallery) -> torch.Tensor:
