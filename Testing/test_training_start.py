@@ -9,11 +9,11 @@ import pytest
 import torch
 from networks import embedded_member
 
+from MedLandmarkLib.detection.ends import ordered_ends
 from MedLandmarkLib.errors import DatasetError, ModelError
 from MedLandmarkLib.models.lite import LiteNetwork
 from MedLandmarkLib.training.batches import Batches
 from MedLandmarkLib.training.canvases import Canvases, Task
-from MedLandmarkLib.training.ends import ordered_ends
 from MedLandmarkLib.training.initial_weights import load_trained_weights
 from MedLandmarkLib.training.memory import keep_freed_memory
 from MedLandmarkLib.training.recipe import Recipe

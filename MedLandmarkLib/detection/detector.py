@@ -22,6 +22,7 @@ from ..models.device import (
 )
 from .canvas import CanvasGeometry, warp_opencv_bilinear, warp_smoothed
 from .device_warp import warp_on_device
+from .ends import Pair, separated_ends
 from .heatmap import decode_heatmaps
 from .peak_shape import peak_spread, second_peak_ratio
 from .picture_peaks import PicturePeaks
@@ -40,7 +41,8 @@ class Detector:
     network: (B, 3, H, W) normalised canvas, channels → (B, K, h, w) heatmaps; it is not changed.
     card_input: how pictures become its canvas. flip: average with the mirrored pass (twice the time); channels keep
     their places, as the reference's identity flip indices have it. views: further looks at each picture, whose heatmaps
-    are averaged with those of the whole (as many times the time).
+    are averaged with those of the whole (as many times the time). ends: pairs of channels, as numbers among them, that
+    only their place in the picture tells apart.
     device, precision: as asked for; the attributes hold what is in use, and `notes` says where that differs.
     Raises ModelError for a device that is not there.
     """
@@ -55,13 +57,14 @@ class Detector:
         precision: str = "fp32",
         flip: bool = True,
         views: Sequence[View] = (),
+        ends: Sequence[Pair] = (),
     ) -> None:
         if card_input.resampling not in ("opencv-bilinear", "area"):
             raise ModelError(f"The model's resampling is '{card_input.resampling}', not 'opencv-bilinear' or 'area'.")
         self.input = card_input
         self.channels = channels or slice(None)
         self.flip = flip
-        self.views = tuple(views)
+        self.views, self.ends = tuple(views), tuple(ends)
         self.notes: list[str] = []
         self._source = network
         self._most_per_batch: int | None = None  # what was seen to fit on the device
@@ -166,8 +169,9 @@ class Detector:
                 placed.append([view_geometry(geometry, view) for geometry in geometries])
                 looks.append(self._look(pictures, placed[-1], watch, passes_done=number * (1 + self.flip))[0])
             heatmaps = averaged_views(looks, placed)
-        peaks = decode_heatmaps(heatmaps, self.input.blur_kernel)
         reach = 3.0 * self.input.sigma
+        heatmaps = separated_ends(heatmaps, self.ends, reach)
+        peaks = decode_heatmaps(heatmaps, self.input.blur_kernel)
         second = second_peak_ratio(heatmaps, peaks.argmax_xy, peaks.score, reach)
         spread = peak_spread(heatmaps, peaks.argmax_xy, peaks.score)
         fields = (peaks.score, peaks.heatmap_xy, peaks.argmax_xy, second, spread)

@@ -30,7 +30,7 @@ from ..scheme import Scheme, load_scheme
 from .confidence import Judgement
 from .confidence_files import read_confidence
 from .detector import Detector, PicturePeaks
-from .ends import order_of_ends
+from .ends import order_of_ends, pairs_of
 from .result import Detection, FrameResult, ModelIdentity
 
 # Frames read, laid out and detected at a time: bounds the memory a long cine takes.
@@ -74,6 +74,7 @@ class LandmarkDetector:
             precision=precision,
             flip=card.flip_test if flip is None else flip,
             views=channels.views if views else (),
+            ends=pairs_of(self.scheme),
         )
 
     def detect(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ..detection.ends import ordered_ends
 from .augmentation import AUGMENTATIONS, Augmentation
 from .canvases import Canvases
-from .ends import ordered_ends
 from .recipe import Recipe
 
 

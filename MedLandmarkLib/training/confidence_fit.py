@@ -17,6 +17,7 @@ import torch
 
 from ..dataset import Case
 from ..detection.confidence_files import FEATURES, OTHERS, SHAPE
+from ..detection.ends import ordered_ends, pairs_of
 from ..detection.gaussian import LowRankGaussian
 from ..detection.peak_features import peak_features
 from ..detection.picture_check import PictureCheck, PictureLimits
@@ -25,7 +26,6 @@ from ..detection.shape_model import FARTHEST, ShapeModel
 from ..evaluation.calibration import expected_calibration_error
 from ..evaluation.landmarks import pixel_scale
 from ..scheme import Scheme
-from .ends import ordered_ends
 from .logistic import choose_features, fit_logistic, folded_probabilities
 from .observations import Observation, ReadCase, observe, seen_in
 
@@ -143,8 +143,7 @@ def _shape_model(cases: Sequence[ReadCase], scheme: Scheme) -> ShapeModel | None
             complete += [points + generator.normal(0.0, spread, points.shape) for _ in range(_COPIES_OF_A_SHAPE)]
     if len(complete) < _ENOUGH_SHAPES * _COPIES_OF_A_SHAPE:
         return None
-    pairs = [(scheme.index(one), scheme.index(other)) for one, other in scheme.interchangeable]
-    return ShapeModel.fit(ordered_ends(torch.from_numpy(np.stack(complete)), pairs).numpy())
+    return ShapeModel.fit(ordered_ends(torch.from_numpy(np.stack(complete)), pairs_of(scheme)).numpy())
 
 
 def _tolerance_px(case: Case, scheme: Scheme) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..dataset import Case, LandmarkDataset, read_dataset, with_names_of
+from ..detection.ends import pairs_of
 from ..errors import DatasetError
 from ..scheme import Scheme, load_scheme
 from .backbones import Backbone
@@ -65,7 +66,7 @@ def plan_tasks(requests: Sequence[TaskRequest], backbone: Backbone, rater: str |
                 padding=backbone.padding,
                 # identity, as the reference: a landmark keeps its name when the picture is mirrored
                 mirrored_order=tuple(range(len(scheme.names))),
-                ends=tuple((scheme.index(one), scheme.index(other)) for one, other in scheme.interchangeable),
+                ends=pairs_of(scheme),
             )
         )
     return tasks

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import nn
 
+from ..detection.ends import ordered_ends
 from ..detection.heatmap import decode_heatmaps
 from .batches import Batches, Portion, loaded
 from .canvases import Canvases
-from .ends import ordered_ends
 
 
 class Normaliser:
