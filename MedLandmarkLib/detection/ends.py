@@ -17,6 +17,7 @@ from ..scheme import Scheme
 
 _CANDIDATES = 6  # places looked at for the two ends
 _REACH = 3  # heatmap px either way: what counts as one place
+_LEAST_PX = 6.0  # between two ends: three sigma of the targets that networks usually learn
 
 Pair = tuple[int, int]
 
@@ -58,7 +59,7 @@ def ordered_ends(xy: torch.Tensor, pairs: Sequence[Pair]) -> torch.Tensor:
     return xy
 
 
-def separated_ends(heatmaps: torch.Tensor, pairs: Sequence[Pair], least_px: float) -> torch.Tensor:
+def separated_ends(heatmaps: torch.Tensor, pairs: Sequence[Pair], least_px: float = _LEAST_PX) -> torch.Tensor:
     """(B, K, h, w) heatmaps in which the two maps of each pair show one end each, in the steady order.
 
     Of the places where either map of a pair is high, at least `least_px` apart, the two are taken that are most likely

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import nn
 
-from ..detection.ends import ordered_ends
+from ..detection.ends import ordered_ends, separated_ends
 from ..detection.heatmap import decode_heatmaps
 from .batches import Batches, Portion, loaded
 from .canvases import Canvases
@@ -79,7 +79,7 @@ def radial_errors(
     errors, scores = [], []
     for cases in torch.arange(len(canvas)).split(batch_size):
         pictures, canvas_xy = loaded(canvas, cases, device)
-        heatmaps = network(normalise(pictures), canvas.task.channels)
+        heatmaps = separated_ends(network(normalise(pictures), canvas.task.channels), canvas.task.ends)
         peaks = decode_heatmaps(heatmaps)
         found_xy = peaks.heatmap_xy / heatmap_over_canvas(heatmaps, pictures)
         distance = (found_xy - ordered_ends(canvas_xy, canvas.task.ends)).norm(dim=-1).cpu()
