@@ -118,10 +118,11 @@ def test_a_model_that_learned_from_all_cases_takes_the_probabilities_of_its_twin
     request = TaskRequest(a_dataset_of_ellipses(tmp_path / "data", subjects=40), "fetal-head-4")
     twin = shutil.copytree(a_model_folder, tmp_path / "twin")
     with pytest.raises(ModelError, match="states no probabilities for scheme 'fetal-head-4': calibrate it first"):
-        calibrate_model(a_model_folder, [request], holdout=0.4, seed=0, twin=twin)
+        calibrate_model(a_model_folder, [request], holdout=0.4, seed=0, twins={"fetal-head-4": twin})
     calibrate_model(twin, [request], holdout=0.5, seed=3)
-    command = ["models", "calibrate", str(a_model_folder), f"{request.folder}=fetal-head-4", "--twin", str(twin)]
-    assert CliRunner().invoke(app, command).exit_code == 0
+    command = ["models", "calibrate", str(a_model_folder), f"{request.folder}=fetal-head-4", "--twin"]
+    assert "is not SCHEME=FOLDER" in CliRunner().invoke(app, [*command, str(twin)]).output
+    assert CliRunner().invoke(app, [*command, f"fetal-head-4={twin}"]).exit_code == 0
     own, its = (read_card(folder / "card.json").confidence["fetal-head-4"] for folder in (a_model_folder, twin))
     assert own["calibration"] == its["calibration"] and own["calibration"]["pictures"] == 20
     assert (own["intercept"], own["features"]) == (its["intercept"], its["features"])

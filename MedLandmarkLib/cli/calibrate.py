@@ -23,8 +23,8 @@ command again when detection has changed.
 With --views the model looks at each picture several times, a little nearer or moved, and takes the mean: fewer errors,
 and as many times the seconds.
 
-A model that in the end learned from the held-out cases too is too sure in them. --twin names the folder of one trained
-alike that did not, and was calibrated: its probabilities are taken over.
+A model that in the end learned from the held-out cases too is too sure in them. --twin names, for a scheme, the folder
+of one trained alike that did not, and was calibrated: its probabilities are taken over.
 """
 
 
@@ -44,8 +44,8 @@ def calibrate_command(
         typer.Option(metavar="SCHEME=N", help="Looks at each picture from now on, 1 to 4; may be given several times."),
     ] = None,
     twin: Annotated[
-        Path | None,
-        typer.Option(exists=True, file_okay=False, help="A calibrated model's folder, to take probabilities from."),
+        list[str] | None,
+        typer.Option(metavar="SCHEME=FOLDER", help="Whose probabilities to take over; may be given several times."),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show where an error arose.")] = False,
 ) -> None:
@@ -58,9 +58,10 @@ def calibrate_command(
             told_holdout, told_seed = holdout_of(folder)
             holdout, seed = told_holdout if holdout is None else holdout, told_seed if seed is None else seed
         looks = dict(_looks(text) for text in views or ())
+        twins = dict(_twin(text) for text in twin or ())
         with progress_bar("Calibrating") as progress:
             notes = calibrate_model(
-                folder, requests, holdout=holdout, seed=seed, rater=rater, views=looks, twin=twin, progress=progress
+                folder, requests, holdout=holdout, seed=seed, rater=rater, views=looks, twins=twins, progress=progress
             )
         for note in notes:
             complain(note)
@@ -73,3 +74,11 @@ def _looks(text: str) -> tuple[str, int]:
     if not scheme or not number.isdigit():
         raise typer.BadParameter(f"'{text}' is not SCHEME=N", param_hint="--views")
     return scheme, int(number)
+
+
+def _twin(text: str) -> tuple[str, Path]:
+    """("head-19", the folder) of "head-19=runs/mine/model"."""
+    scheme, _, folder = text.partition("=")
+    if not scheme or not folder:
+        raise typer.BadParameter(f"'{text}' is not SCHEME=FOLDER", param_hint="--twin")
+    return scheme, Path(folder)

@@ -37,15 +37,15 @@ def calibrate_model(
     seed: int,
     rater: str | None = None,
     views: Mapping[str, int] | None = None,
-    twin: Path | None = None,
+    twins: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
 ) -> list[str]:
     """Fit the confidence of the model in `folder` for the schemes of `requests` and write it there.
 
     views: by scheme, the number of looks at each picture that the card is to name; others stay as they are.
     holdout, seed: as in the recipe it was trained by, so that the same cases of split "train" count as held out.
-    twin: the folder of a calibrated model, for one that in the end learned from the held-out cases as well: its twin,
-    trained alike, did not. The probabilities are then the twin's, as this model is too sure in pictures it has learned.
+    twins: by scheme, the folder of a calibrated model, for one that in the end learned from the held-out cases as well:
+    its twin, trained alike, did not. The probabilities are then the twin's: this model is too sure in what it learned.
     Other schemes keep what the card says of them. Returns the notes on what could not be calibrated and why.
     Raises ModelError, DatasetError, SchemeError.
     """
@@ -54,15 +54,15 @@ def calibrate_model(
         _set_views(folder, views)
     loaded = load(read_card(folder / CARD_NAME))
     schemes = list(dict.fromkeys(request.scheme_id for request in requests))
-    known = {scheme_id: _probabilities(read_card(Path(twin) / CARD_NAME), scheme_id) for scheme_id in schemes if twin}
+    known = {scheme_id: _probabilities(Path(twin), scheme_id) for scheme_id, twin in (twins or {}).items()}
     notes: list[str] = []
     for number, scheme_id in enumerate(schemes):
         own = [request for request in requests if request.scheme_id == scheme_id]
         others = [request for request in requests if request.scheme_id != scheme_id]
         calibration = _calibration(loaded, own, others, holdout, seed, rater, _part_of(progress, number, len(schemes)))
         notes += calibration.notes
-        if known and calibration.entry is not None:
-            calibration = replace(calibration, entry={**calibration.entry, **known[scheme_id]})
+        if calibration.entry is not None:
+            calibration = replace(calibration, entry={**calibration.entry, **known.get(scheme_id, {})})
         with disk_errors_explained(folder):
             write_calibration(folder, scheme_id, calibration)
     return notes
@@ -80,8 +80,9 @@ def _set_views(folder: Path, views: Mapping[str, int]) -> None:
         write_json(folder / CARD_NAME, replace(card, schemes=schemes).to_json())
 
 
-def _probabilities(card: ModelCard, scheme_id: str) -> dict[str, Any]:
-    """What a card's confidence entry says of the probability. Raises ModelError where it says nothing."""
+def _probabilities(twin: Path, scheme_id: str) -> dict[str, Any]:
+    """What a model's confidence entry says of the probability. Raises ModelError where it says nothing."""
+    card = read_card(twin / CARD_NAME)
     entry = (card.confidence or {}).get(scheme_id, {})
     if "intercept" not in entry:
         raise ModelError(f"Model '{card.id}' states no probabilities for scheme '{scheme_id}': calibrate it first.")
