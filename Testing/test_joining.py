@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from MedLandmarkLib.cli.application import app
 from MedLandmarkLib.detection import LandmarkDetector
 from MedLandmarkLib.errors import ModelError
-from MedLandmarkLib.models.catalogue import SchemeChannels, View, Weights, catalogue
+from MedLandmarkLib.models.catalogue import SchemeChannels, View, Weights, catalogue, read_card
 from MedLandmarkLib.models.lite import LiteNetwork
 from MedLandmarkLib.models.lite_set import LiteSet
 from MedLandmarkLib.models.store import load_model
@@ -83,6 +83,28 @@ def test_each_scheme_is_found_as_by_the_last_model_that_knows_it(
         whole, halved = load_model(f"{a_joint_model}/").network, load_model(f"{together}/").network.members[0]
         assert torch.allclose(whole.trunk.stem.convolution.weight, halved.trunk.stem.convolution.weight, atol=1e-3)
         assert torch.equal(whole.trunk.stem.norm.running_var, halved.trunk.stem.norm.running_var)
+
+
+def test_a_scheme_may_be_taken_from_another_than_the_last(
+    a_joint_model: Path, an_adapted_model: Path, tmp_path: Path
+) -> None:
+    models = [f"{an_adapted_model}/", f"{a_joint_model}/"]
+    command = ["models", "join", str(tmp_path / "both"), *models, "--id", "both", "--take"]
+    result = CliRunner().invoke(app, [*command, f"fetal-head-4={an_adapted_model}/"])
+    assert result.exit_code == 0, result.output
+    both = read_card(tmp_path / "both/card.json")
+    assert both.channels("fetal-head-4") == SchemeChannels(0, 4, (65, 97), (View(0.9),))
+    assert both.channels("a4c-4").first == 4
+    for wrong, words in (
+        ("a4c-4", "is not SCHEME=MODEL"),
+        ("a4c-4=lite", "is to be taken from 'lite', which is not among the models"),
+        (f"a4c-4={an_adapted_model}/", "a4c-4"),
+    ):
+        result = CliRunner().invoke(
+            app, ["models", "join", str(tmp_path / "new"), *models, "--id", "n", "--take", wrong]
+        )
+        assert result.exit_code != 0 and words in " ".join(result.output.split())
+        assert not (tmp_path / "new").exists()
 
 
 def test_a_training_can_start_from_the_member_that_knows_its_scheme(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +19,20 @@ from ..models.tensors import write_tensors
 from .files import replacing
 
 
-def join_models(folder: Path, models: Sequence[str], model_id: str, *, half: bool = False) -> ModelCard:
+def join_models(
+    folder: Path,
+    models: Sequence[str],
+    model_id: str,
+    *,
+    taken: Mapping[str, str] | None = None,
+    half: bool = False,
+) -> ModelCard:
     """Write a model of family "lite-set" into `folder` (new or empty); its card.
 
-    models: ids or folders. A scheme that several know is taken from the last. Title, licence and input are those of the
-    first; confidence and accuracy of each scheme come along. half: keep the convolutions' weights in float16, half the
-    size. Raises ModelError where a model is no lite network or takes another input than the first, or
-    where the folder is not empty.
+    models: ids or folders. A scheme that several know is taken from the last, or from the one of them that `taken`
+    names for it. Title, licence and input are those of the first; confidence and accuracy of each scheme come along.
+    half: keep the convolutions' weights in float16, half the size. Raises ModelError where a model is no lite network
+    or takes another input than the first, where `taken` does not fit, or where the folder is not empty.
     """
     if len(models) < 2:
         raise ModelError("One model is not to be joined; name at least two.")
@@ -35,10 +42,12 @@ def join_models(folder: Path, models: Sequence[str], model_id: str, *, half: boo
     loaded = [load_model(model) for model in models]
     for one in loaded:
         _check(one, loaded[0])
+    owner = {scheme: number for number, one in enumerate(loaded) for scheme in one.card.schemes}
+    for scheme, model in (taken or {}).items():
+        owner[scheme] = _number_of(model, scheme, models, loaded)
     together = LiteSet([one.card.architecture for one in loaded])
     for member, one in zip(together.members, loaded, strict=True):
         member.load_state_dict(one.network.state_dict())
-    owner = {scheme: number for number, one in enumerate(loaded) for scheme in one.card.schemes}
     with disk_errors_explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / WEIGHTS_NAME) as partial:
@@ -50,6 +59,14 @@ def join_models(folder: Path, models: Sequence[str], model_id: str, *, half: boo
         card = replace(card, weights=Weights(WEIGHTS_NAME, sha256, size_bytes))
         write_json(folder / CARD_NAME, card.to_json())
     return card
+
+
+def _number_of(model: str, scheme: str, models: Sequence[str], loaded: Sequence[LoadedModel]) -> int:
+    if model not in models:
+        raise ModelError(f"{scheme} is to be taken from '{model}', which is not among the models: {', '.join(models)}.")
+    number = models.index(model)
+    loaded[number].card.channels(scheme)  # raises where it does not know the scheme
+    return number
 
 
 def _check(one: LoadedModel, first: LoadedModel) -> None:
