@@ -27,7 +27,13 @@ from MedLandmarkLib.models.loading import load
 from MedLandmarkLib.models.tensors import write_tensors
 from MedLandmarkLib.resources import resource_path
 from MedLandmarkLib.training.calibrate_model import _calibration, calibrate_model, holdout_of, write_calibration
-from MedLandmarkLib.training.logistic import choose_features, fit_logistic, folded_probabilities
+from MedLandmarkLib.training.logistic import (
+    choose_features,
+    fit_logistic,
+    fit_offsets,
+    folded_probabilities,
+    log_losses,
+)
 from MedLandmarkLib.training.tasks import TaskRequest
 from MedLandmarkLib.training.variation import moved, varied_picture
 
@@ -208,6 +214,22 @@ def test_a_regression_of_cases_that_are_all_right_stays_below_certainty() -> Non
     features = np.random.default_rng(0).normal(size=(60, 1))
     probabilities = fit_logistic(features, np.ones(60, bool))(features)
     assert np.isfinite(probabilities).all() and 0.9 < probabilities.min() <= probabilities.max() < 0.999
+
+
+def test_a_landmark_that_is_harder_than_its_signs_say_is_believed_less() -> None:
+    generator = np.random.default_rng(2)
+    kinds, exponent = np.arange(1200) % 4, generator.normal(1.0, 0.3, size=1200)
+    truth = np.array([0.8, 0.0, -1.5, 0.0])
+    is_right = generator.uniform(size=1200) < 1.0 / (1.0 + np.exp(-(exponent + truth[kinds])))
+    np.testing.assert_allclose(fit_offsets(exponent, is_right, kinds, 4), truth, atol=0.35)
+    few = fit_offsets(exponent[:8], is_right[:8], kinds[:8], 5)
+    assert np.abs(few).max() < 1.0 and few[4] == 0.0  # what was never seen is as usual
+    groups = np.arange(1200) // 4
+    losses = [
+        log_losses(folded_probabilities(exponent[:, None], is_right, groups, kinds=own), is_right).mean()
+        for own in (None, kinds)
+    ]
+    assert losses[1] < losses[0] - 0.02
 
 
 def test_folds_keep_a_subject_together() -> None:

@@ -147,6 +147,14 @@ def test_a_model_that_was_never_calibrated_gives_no_confidence() -> None:
     assert [item.status for item in judgements] == [Status.PREDICTED, Status.DOUBTFUL]
 
 
+def test_of_two_equal_peaks_that_of_the_harder_landmark_is_believed_less() -> None:
+    entry = {"intercept": 0.4, "features": {"ln_score": {"weight": 1.0}}, "offsets": [0.5, -1.5]}
+    judgements = ConfidenceModel.from_card(entry).judge(peaks_at(np.zeros((2, 2)), np.ones(2)), [True] * 2)
+    expected = [1.0 / (1.0 + np.exp(-exponent)) for exponent in (0.9, -1.1)]
+    assert [item.confidence for item in judgements] == pytest.approx(expected)
+    assert [item.status for item in judgements] == [Status.PREDICTED, Status.DOUBTFUL]
+
+
 def test_a_sign_that_the_detection_did_not_give_counts_as_usual() -> None:
     model = ConfidenceModel(0.3, {"ln_score": FeatureWeight(1.0), "ln_disagreement": FeatureWeight(-5.0, 0.2, 0.1)})
     peaks = peaks_at(np.zeros((1, 2)), 1.0)
@@ -232,6 +240,7 @@ def test_a_lost_or_changed_file_of_the_confidence_is_named(a_model_folder: Path)
         {"features": {"ln_score": {"wait": 1.0}}},
         {"intercept": 1.0, "features": 3, "picture": {}},
         {"picture": {"x": 1}},
+        {"features": {"ln_score": {"weight": 1.0}}, "offsets": [0.1, 0.2]},
     ],
 )
 def test_a_confidence_with_a_wrong_field_is_refused(a_model_folder: Path, entry: dict) -> None:

@@ -42,8 +42,9 @@ class FeatureWeight:
 class ConfidenceModel:
     """Probability that a landmark lies within the scheme's tolerance, given the signs of its peak.
 
-    probability = 1 / (1 + exp(-(intercept + sum of the weighted features))), a logistic regression (Platt, 1999) fitted
-    on cases that were held out of the training. Without features the model was not calibrated and no probability is
+    probability = 1 / (1 + exp(-(intercept + offset of the landmark + sum of the weighted features))), a logistic
+    regression (Platt, 1999) fitted on cases that were held out of the training. offsets: (K,), of landmarks that are
+    easier or harder than their signs say, or empty. Without features the model was not calibrated and no probability is
     given. check: says of a whole picture that it is of another kind; None where that was not learned.
     """
 
@@ -52,6 +53,7 @@ class ConfidenceModel:
     doubtful_below: float = 0.5
     missing_score: float = MISSING_SCORE
     check: PictureCheck | None = None
+    offsets: tuple[float, ...] = ()
 
     @classmethod
     def from_card(cls, values: Mapping[str, Any] | None, check: PictureCheck | None = None) -> ConfidenceModel:
@@ -66,7 +68,8 @@ class ConfidenceModel:
         else:
             features = {name: FeatureWeight(**weight) for name, weight in values.get("features", {}).items()}
         thresholds = {name: values[name] for name in ("doubtful_below", "missing_score") if name in values}
-        return cls(values.get("intercept", 0.0), features, check=check, **thresholds)
+        offsets = tuple(values.get("offsets", ()))
+        return cls(values.get("intercept", 0.0), features, check=check, offsets=offsets, **thresholds)
 
     def probabilities(self, found: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """(K,) 0..1 for the signs of a picture's peaks (`peak_features`); None where the model was not calibrated.
@@ -75,7 +78,7 @@ class ConfidenceModel:
         """
         if not self.features:
             return None
-        exponent = np.full(len(found["ln_score"]), self.intercept)
+        exponent = self.intercept + (np.array(self.offsets) if self.offsets else np.zeros(len(found["ln_score"])))
         for name, feature in self.features.items():
             if name in found:
                 exponent = exponent + feature.weight * (found[name] - feature.mean) / feature.scale

@@ -29,7 +29,10 @@ def read_confidence(card: ModelCard, scheme: Scheme) -> ConfidenceModel:
     """
     values = (card.confidence or {}).get(scheme.id)
     try:
-        return ConfidenceModel.from_card(values, _read_check(card, values or {}, scheme))
+        model = ConfidenceModel.from_card(values, _read_check(card, values or {}, scheme))
+        if len(model.offsets) not in (0, len(scheme)):
+            raise ValueError(f"{len(model.offsets)} offsets for {len(scheme)} landmarks")
+        return model
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"Model '{card.id}': its card's confidence for {scheme.id} is incomplete or has a wrong field ({error}). "

@@ -62,7 +62,7 @@ def calibrate_model(
         calibration = _calibration(loaded, own, others, holdout, seed, rater, _part_of(progress, number, len(schemes)))
         notes += calibration.notes
         if calibration.entry is not None:
-            calibration = replace(calibration, entry={**calibration.entry, **known.get(scheme_id, {})})
+            calibration = replace(calibration, entry=_with_probabilities(calibration.entry, known.get(scheme_id)))
         with disk_errors_explained(folder):
             write_calibration(folder, scheme_id, calibration)
     return notes
@@ -86,7 +86,14 @@ def _probabilities(twin: Path, scheme_id: str) -> dict[str, Any]:
     entry = (card.confidence or {}).get(scheme_id, {})
     if "intercept" not in entry:
         raise ModelError(f"Model '{card.id}' states no probabilities for scheme '{scheme_id}': calibrate it first.")
-    return {name: entry[name] for name in ("intercept", "features", "calibration")}
+    return {name: entry[name] for name in ("intercept", "features", "offsets", "calibration") if name in entry}
+
+
+def _with_probabilities(entry: dict[str, Any], known: dict[str, Any] | None) -> dict[str, Any]:
+    """The entry with another's probabilities in the place of its own."""
+    return (
+        entry if known is None else {**known, **{name: entry[name] for name in entry if name in ("picture", "arrays")}}
+    )
 
 
 def holdout_of(folder: Path) -> tuple[float, int]:

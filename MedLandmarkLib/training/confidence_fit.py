@@ -26,7 +26,7 @@ from ..detection.shape_model import FARTHEST, ShapeModel
 from ..evaluation.calibration import expected_calibration_error
 from ..evaluation.landmarks import pixel_scale
 from ..scheme import Scheme
-from .logistic import choose_features, fit_logistic, folded_probabilities
+from .logistic import choose_features, fit_logistic, fit_offsets, folded_probabilities, log_losses
 from .observations import Observation, ReadCase, observe, seen_in
 
 # Fewer held-out landmarks or subjects, or learned shapes, say too little.
@@ -197,7 +197,7 @@ def _regression(
     held: Sequence[Observation], held_varied: Sequence[Observation], check: PictureCheck, scheme: Scheme
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The card's entry for the probability; empty with a note where there is too little to learn from."""
-    columns, is_right, subjects, weights = _table([*held, *held_varied], check, scheme)
+    columns, is_right, subjects, weights, landmarks = _table([*held, *held_varied], check, scheme)
     plain = _table(held, check, scheme)[1].size  # the first rows are of the pictures as they are
     if plain < ENOUGH_LANDMARKS:
         few = f"{scheme.id}: {plain} held-out landmarks are too few ({ENOUGH_LANDMARKS} needed): not calibrated"
@@ -211,6 +211,11 @@ def _regression(
     values = np.column_stack([columns[name] for name in names])
     fitted = fit_logistic(values, is_right, weights)
     folded = folded_probabilities(values, is_right, subjects, weights)
+    by_landmark = folded_probabilities(values, is_right, subjects, weights, landmarks)
+    offsets = None
+    if np.average(log_losses(by_landmark, is_right) - log_losses(folded, is_right), weights=weights) < 0:
+        offsets = fit_offsets(fitted.exponent(values), is_right, landmarks, len(scheme), weights)
+        folded = by_landmark
     features = {
         name: {"weight": float(fitted.weights[n]), "mean": float(fitted.mean[n]), "scale": float(fitted.scale[n])}
         for n, name in enumerate(names)
@@ -221,15 +226,16 @@ def _regression(
         "share_right": _rounded(is_right[:plain].mean()),
         "expected_calibration_error": _rounded(expected_calibration_error(folded, is_right)),
     }
-    return {"intercept": fitted.intercept, "features": features, "calibration": figures}, notes
+    told = {} if offsets is None else {"offsets": [_rounded(offset) for offset in offsets]}
+    return {"intercept": fitted.intercept, "features": features, **told, "calibration": figures}, notes
 
 
 def _table(
     observations: Sequence[Observation], check: PictureCheck, scheme: Scheme
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
-    """A row for each landmark that was read: the signs by name, whether right, subject, weight; (N,) each."""
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A row for each landmark that was read: the signs by name, whether right, subject, weight, number; (N,) each."""
     rows: dict[str, list[np.ndarray]] = {}
-    is_right, subjects, weights = [], [], []
+    is_right, subjects, weights, landmarks = [], [], [], []
     for item in observations:
         known = ~np.isnan(item.errors)
         for name, values in peak_features(item.peaks, check.fit_shape(item.peaks)).items():
@@ -237,8 +243,10 @@ def _table(
         is_right.append(item.errors[known] <= scheme.tolerance)
         subjects += [item.subject] * int(known.sum())
         weights.append(np.full(int(known.sum()), item.weight))
+        landmarks.append(np.flatnonzero(known))
     columns = {name: np.concatenate(values) for name, values in rows.items()}
-    return columns, np.concatenate(is_right), np.array(subjects), np.concatenate(weights)
+    joined = (np.concatenate(is_right), np.array(subjects), np.concatenate(weights), np.concatenate(landmarks))
+    return columns, *joined
 
 
 def _is_plausible(
