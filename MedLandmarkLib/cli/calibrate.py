@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .console import complain, plain_errors
+from .options import by_scheme
 from .progress import progress_bar
 
 HELP = """Fit the confidence of a trained model, and its check for pictures of the wrong kind.
@@ -57,8 +58,9 @@ def calibrate_command(
         if holdout is None or seed is None:
             told_holdout, told_seed = holdout_of(folder)
             holdout, seed = told_holdout if holdout is None else holdout, told_seed if seed is None else seed
-        looks = dict(_looks(text) for text in views or ())
-        twins = dict(_twin(text) for text in twin or ())
+        numbers = by_scheme(views, "--views", "N", str.isdigit)
+        looks = {scheme: int(number) for scheme, number in numbers.items()}
+        twins = {scheme: Path(place) for scheme, place in by_scheme(twin, "--twin", "FOLDER").items()}
         with progress_bar("Calibrating") as progress:
             notes = calibrate_model(
                 folder, requests, holdout=holdout, seed=seed, rater=rater, views=looks, twins=twins, progress=progress
@@ -66,19 +68,3 @@ def calibrate_command(
         for note in notes:
             complain(note)
     typer.echo(f"The confidence of {folder} was fitted anew.")
-
-
-def _looks(text: str) -> tuple[str, int]:
-    """("head-19", 3) of "head-19=3"."""
-    scheme, _, number = text.partition("=")
-    if not scheme or not number.isdigit():
-        raise typer.BadParameter(f"'{text}' is not SCHEME=N", param_hint="--views")
-    return scheme, int(number)
-
-
-def _twin(text: str) -> tuple[str, Path]:
-    """("head-19", the folder) of "head-19=runs/mine/model"."""
-    scheme, _, folder = text.partition("=")
-    if not scheme or not folder:
-        raise typer.BadParameter(f"'{text}' is not SCHEME=FOLDER", param_hint="--twin")
-    return scheme, Path(folder)

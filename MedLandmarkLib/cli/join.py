@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .console import plain_errors, shown
+from .options import by_scheme
 
 HELP = """Join small models into one, in which each scheme is found by the model that does it best.
 
@@ -33,14 +34,6 @@ def join_command(
     from ..training.joining import join_models
 
     with plain_errors(verbose):
-        taken = dict(_taken(text) for text in take or ())
+        taken = by_scheme(take, "--take", "MODEL")
         card = join_models(output, models, model_id, taken=taken, half=half)
     typer.echo(f"{shown(output)}: {', '.join(card.schemes)}; {card.size_bytes / 1e6:.1f} MB")
-
-
-def _taken(text: str) -> tuple[str, str]:
-    """("head-19", the model) of "head-19=runs/joint/model"."""
-    scheme, _, model = text.partition("=")
-    if not scheme or not model:
-        raise typer.BadParameter(f"'{text}' is not SCHEME=MODEL", param_hint="--take")
-    return scheme, model

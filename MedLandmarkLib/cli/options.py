@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,19 @@ def _overlay(text: str | None) -> str | None:
     if text not in (None, "gif", "mp4"):
         raise typer.BadParameter(f"'{text}' is not an overlay: gif or mp4")
     return text
+
+
+def by_scheme(
+    texts: Sequence[str] | None, option: str, value: str, is_right: Callable[[str], bool] = bool
+) -> dict[str, str]:
+    """{scheme: what is given for it} of texts such as "head-19=3"; value: what stands for it in the option's form."""
+    found = {}
+    for text in texts or ():
+        scheme, _, given = text.partition("=")
+        if not scheme or not is_right(given):
+            raise typer.BadParameter(f"'{text}' is not SCHEME={value}", param_hint=option)
+        found[scheme] = given
+    return found
 
 
 def spacing_mm(text: str | None) -> tuple[float, float] | None:

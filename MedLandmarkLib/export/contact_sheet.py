@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import MedLandmarkError
+from .figure import plain_text
 
 # Colours that stay apart for readers with red-green weakness (Okabe and Ito, 2008).
 _PLAIN, _MARKED, _OTHER = "#56B4E9", "#E69F00", "#009E73"
@@ -55,7 +56,7 @@ def contact_sheet_png(cells: Sequence[SheetCell], title: str) -> bytes:
     cell_height = _CELL_INCHES + _CAPTION_INCHES
     page = (max(columns * _CELL_INCHES, 6.0), rows * cell_height + 0.4)
     figure = Figure(figsize=page, dpi=_DPI, facecolor="white")
-    figure.text(0.1 / page[0], 1 - 0.2 / page[1], _plain(title), fontsize=9, weight="bold", va="center")
+    figure.text(0.1 / page[0], 1 - 0.2 / page[1], plain_text(title), fontsize=9, weight="bold", va="center")
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
         left, top = column * _CELL_INCHES, page[1] - 0.4 - row * cell_height
@@ -63,7 +64,7 @@ def contact_sheet_png(cells: Sequence[SheetCell], title: str) -> bytes:
         box = (left + margin, top - _CELL_INCHES + margin, _CELL_INCHES - 2 * margin, _CELL_INCHES - 2 * margin)
         axes = figure.add_axes((box[0] / page[0], box[1] / page[1], box[2] / page[0], box[3] / page[1]))
         _draw(axes, cell)
-        text = "\n".join([_plain(cell.title), *_wrapped(cell.caption)])
+        text = "\n".join([plain_text(cell.title), *_wrapped(cell.caption)])
         colour = "#B03000" if cell.is_suspicious else "#333333"
         place = ((left + margin) / page[0], (top - _CELL_INCHES) / page[1])
         figure.text(*place, text, fontsize=5.5, va="top", color=colour, linespacing=1.1)
@@ -93,7 +94,7 @@ def _draw(axes: object, cell: SheetCell) -> None:
             axes.plot(x, y, "o", markersize=7, fillstyle="none", color=_MARKED, markeredgewidth=1.2, clip_on=False)
             if len(cell.marked) <= 6:
                 axes.annotate(
-                    _plain(name[:18]), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=5, color=_MARKED
+                    plain_text(name[:18]), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=5, color=_MARKED
                 )
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 
@@ -102,8 +103,4 @@ def _wrapped(text: str) -> list[str]:
     lines = textwrap.wrap(text, _CAPTION_LETTERS)
     if len(lines) > _CAPTION_LINES:
         lines = [*lines[: _CAPTION_LINES - 1], lines[_CAPTION_LINES - 1][: _CAPTION_LETTERS - 1] + "…"]
-    return [_plain(line) for line in lines]
-
-
-def _plain(text: str) -> str:
-    return text.replace("$", r"\$")  # a dollar sign would begin mathematics
+    return [plain_text(line) for line in lines]

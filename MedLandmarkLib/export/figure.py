@@ -222,5 +222,9 @@ def _write_lines(
 
 
 def _shortened(text: str, length: int) -> str:
-    # A dollar sign would begin mathematics.
-    return (text if len(text) <= length else text[: length - 1] + "…").replace("$", r"\$")
+    return plain_text(text if len(text) <= length else text[: length - 1] + "…")
+
+
+def plain_text(text: str) -> str:
+    """Text for matplotlib as it stands: a dollar sign would begin mathematics."""
+    return text.replace("$", r"\$")

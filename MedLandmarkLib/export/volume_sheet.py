@@ -13,7 +13,7 @@ from ..landmark import Landmark, Status
 from ..plane import DIRECTIONS, plane_values
 from ..plane.placing import ANATOMICAL_AXES, box_ras, finest_spacing, plane_about
 from ..plane.sweep import VOLUME_SETTING
-from .figure import COLOURS, SIGNS, matplotlib_classes, round_length
+from .figure import COLOURS, SIGNS, matplotlib_classes, plain_text, round_length
 from .files import written_whole
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def write_volume_sheet(detection: Detection, path: Path | str) -> None:
     """
     figure_class, canvas_class = matplotlib_classes()
     image, result = detection.image, detection.frames[0]
-    side_mm = round_length(_SHARE_OF_VOLUME * float(np.subtract(*box_ras(image)[::-1]).max()))
+    low, high = box_ras(image)
+    side_mm = round_length(_SHARE_OF_VOLUME * float((high - low).max()))
     landmarks = list(result.landmarks)
     rows = math.ceil(len(landmarks) / _COLUMNS)
     cell = (3 * _PICTURE_INCHES + _GAP_INCHES, _PICTURE_INCHES + _CAPTION_INCHES)
@@ -92,7 +93,7 @@ def _write_title(figure: Any, page: tuple[float, float], detection: Detection, s
     left = _GAP_INCHES / page[0]
     name = image.path.name if image.path is not None else "volume"
     frame = f", frame {detection.frames[0].landmarks.frame}" if image.frame_count > 1 else ""
-    figure.text(left, 1 - 0.16 / page[1], _plain(f"{name}{frame}"), fontsize=9, weight="bold", va="center")
+    figure.text(left, 1 - 0.16 / page[1], plain_text(f"{name}{frame}"), fontsize=9, weight="bold", va="center")
     model = f"{detection.scheme.id}, model {detection.model.id} {detection.model.version}"
     told = f"{model}; sagittal, coronal and axial through each landmark, {side_mm:g} mm wide"
     figure.text(left, 1 - 0.34 / page[1], told, fontsize=7, color="#333333", va="center")
@@ -103,7 +104,7 @@ def _write_caption(
 ) -> None:
     left, top = place
     sign = SIGNS.get(landmark.status, "\u25cf")
-    level, title = (top - 0.09) / page[1], _plain(f"{number} {landmark.name}")
+    level, title = (top - 0.09) / page[1], plain_text(f"{number} {landmark.name}")
     figure.text(left / page[0], level, sign, fontsize=7, color=COLOURS[landmark.status], va="center")
     figure.text((left + 0.12) / page[0], level, title, fontsize=6.5, weight="bold", va="center")
     told = [] if landmark.status is Status.PREDICTED else [landmark.status.value]
@@ -116,7 +117,3 @@ def _write_caption(
         told.append(f"\u00b1 {expected:.1f} mm")
     place = (left + 0.12) / page[0], (top - 0.24) / page[1]
     figure.text(*place, ", ".join(told), fontsize=5.5, color="#333333", va="center")
-
-
-def _plain(text: str) -> str:
-    return text.replace("$", r"\$")  # a dollar sign would begin mathematics

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..models.lite import LiteNetwork
+from ..training.augmentation import AUGMENTATIONS
 from ..training.initial_weights import load_imagenet_trunk
 from .fitting import LabelFitting, Schedule
 from .labels import PseudoLabels
@@ -21,7 +22,6 @@ STEPS, BATCH = 360, 8
 _RENEWALS, _LATE_RENEWALS = (0.3, 0.5, 0.7), (0.6, 0.8)
 WIDTH, SIGMA = 64, 2.0
 _ENOUGH_ANNOTATED = 8  # pictures from which a network soon learns more than matching finds
-_BEND = 0.007  # for these: as training's augmentation "bent"
 
 
 class JointPhase:
@@ -37,7 +37,7 @@ class JointPhase:
             network.final.weight[untaught] = 0.0  # their maps stay flat: missing
         is_enough = gallery.template_count >= _ENOUGH_ANNOTATED
         first = self.labels.of_the_annotated() if is_enough else self.labels
-        bend = _BEND if is_enough else 0.0
+        bend = AUGMENTATIONS["bent"].bend if is_enough else 0.0
         source = WholePictures(gallery, context.kept_labels(JOINT) or first, BATCH, bend)
         schedule = Schedule(context.steps(STEPS), BATCH, sigma=SIGMA)
         fitting = LabelFitting(

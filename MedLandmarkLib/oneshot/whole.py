@@ -9,6 +9,7 @@ from torch import nn
 
 from ..detection.heatmap import decode_heatmaps
 from ..errors import DetectionCancelled
+from ..training.augmentation import is_outside
 from ..training.bending import bent
 from .fitting import HEATMAP_STRIDE, Batch
 from .gallery import Gallery
@@ -99,8 +100,7 @@ def _bent(pictures: torch.Tensor, points: torch.Tensor, bend: float, seed: int) 
     torch.manual_seed(seed)
     known = points.isfinite().all(dim=-1)
     pictures, moved = bent(pictures, points.nan_to_num(0.0), bend)
-    limit = torch.tensor([pictures.shape[-1] - 1.0, pictures.shape[-2] - 1.0])
-    known &= ((moved >= 0.0) & (moved <= limit)).all(dim=-1)
+    known &= ~is_outside(moved, pictures)
     return pictures, torch.where(known[..., None], moved, torch.full_like(moved, torch.nan))
 
 

@@ -120,7 +120,7 @@ class Augmentation(nn.Module):
         canvas_xy = canvas_xy.clone()
         if self.recipe.bend:
             pictures, canvas_xy = bent(pictures, canvas_xy, self.recipe.bend)
-        canvas_xy[absent | _is_outside(canvas_xy, pictures)] = float("nan")
+        canvas_xy[absent | is_outside(canvas_xy, pictures)] = float("nan")
         return self.photometric(pictures).clamp(0.0, 1.0), canvas_xy
 
 
@@ -134,7 +134,8 @@ def mirrored(
     return pictures.flip(-1), canvas_xy
 
 
-def _is_outside(canvas_xy: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
+def is_outside(canvas_xy: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
+    """(B, K) bool: which points (B, K, 2) lie outside their pictures (B, C, H, W)."""
     height, width = pictures.shape[-2:]
     x, y = canvas_xy.unbind(dim=-1)
     return (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)

@@ -26,6 +26,7 @@ from .tasks import TaskRequest, split_by_subject
 
 Progress = Callable[[float, str], None]
 
+_OF_PROBABILITY = ("intercept", "features", "offsets", "calibration")  # of a confidence entry
 _MOST_STRANGERS = 30  # pictures of each other dataset
 
 
@@ -61,8 +62,9 @@ def calibrate_model(
         others = [request for request in requests if request.scheme_id != scheme_id]
         calibration = _calibration(loaded, own, others, holdout, seed, rater, _part_of(progress, number, len(schemes)))
         notes += calibration.notes
-        if calibration.entry is not None:
-            calibration = replace(calibration, entry=_with_probabilities(calibration.entry, known.get(scheme_id)))
+        if scheme_id in known and calibration.entry is not None:
+            own_part = {name: value for name, value in calibration.entry.items() if name not in _OF_PROBABILITY}
+            calibration = replace(calibration, entry={**known[scheme_id], **own_part})
         with disk_errors_explained(folder):
             write_calibration(folder, scheme_id, calibration)
     return notes
@@ -86,14 +88,7 @@ def _probabilities(twin: Path, scheme_id: str) -> dict[str, Any]:
     entry = (card.confidence or {}).get(scheme_id, {})
     if "intercept" not in entry:
         raise ModelError(f"Model '{card.id}' states no probabilities for scheme '{scheme_id}': calibrate it first.")
-    return {name: entry[name] for name in ("intercept", "features", "offsets", "calibration") if name in entry}
-
-
-def _with_probabilities(entry: dict[str, Any], known: dict[str, Any] | None) -> dict[str, Any]:
-    """The entry with another's probabilities in the place of its own."""
-    return (
-        entry if known is None else {**known, **{name: entry[name] for name in entry if name in ("picture", "arrays")}}
-    )
+    return {name: entry[name] for name in _OF_PROBABILITY if name in entry}
 
 
 def holdout_of(folder: Path) -> tuple[float, int]:

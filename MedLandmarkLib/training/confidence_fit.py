@@ -198,7 +198,7 @@ def _regression(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The card's entry for the probability; empty with a note where there is too little to learn from."""
     columns, is_right, subjects, weights, landmarks = _table([*held, *held_varied], check, scheme)
-    plain = _table(held, check, scheme)[1].size  # the first rows are of the pictures as they are
+    plain = sum(int((~np.isnan(item.errors)).sum()) for item in held)  # the first rows: of the pictures as they are
     if plain < ENOUGH_LANDMARKS:
         few = f"{scheme.id}: {plain} held-out landmarks are too few ({ENOUGH_LANDMARKS} needed): not calibrated"
         return {}, (few,)
@@ -222,7 +222,7 @@ def _regression(
     }
     figures = {
         "pictures": len(held),
-        "landmarks": int(plain),
+        "landmarks": plain,
         "share_right": _rounded(is_right[:plain].mean()),
         "expected_calibration_error": _rounded(expected_calibration_error(folded, is_right)),
     }

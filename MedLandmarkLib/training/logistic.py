@@ -47,7 +47,7 @@ def fit_logistic(features: np.ndarray, is_right: np.ndarray, sample_weight: np.n
     parameters = np.zeros(design.shape[1])
     parameters[0] = np.log((right + 1.0) / (wrong + 1.0))
     for _ in range(_NEWTON_STEPS):
-        probability = 1.0 / (1.0 + np.exp(-np.clip(design @ parameters, -60.0, 60.0)))
+        probability = _probability(design @ parameters)
         gradient = design.T @ (weight * (probability - target)) + ridge @ parameters
         curvature = (design * (weight * probability * (1.0 - probability))[:, None]).T @ design + ridge
         step = np.linalg.solve(curvature + 1e-9 * np.eye(len(parameters)), gradient)
