@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from clips import A4C, a4c_points, a_track, contraction
 
-from MedLandmarkLib.detection.pulse import coarse_pictures, picture_pulse
+from MedLandmarkLib.detection.pulse import coarse_pictures, picture_pulse, picture_rhythm
 from MedLandmarkLib.errors import MedLandmarkError
 from MedLandmarkLib.measure.cine import measure_track
 from MedLandmarkLib.measure.timing import beat_clock, common_motion, without_drift
@@ -32,14 +32,15 @@ def beating_pictures() -> np.ndarray:
 def test_the_pulse_of_pictures_follows_the_beat_with_one_sign_or_the_other() -> None:
     coarse = coarse_pictures(beating_pictures())
     assert coarse.shape == (78, 21 * 32) and coarse.dtype == np.float32
-    pulse = picture_pulse(coarse, TIMES, SmoothingSettings())
+    pulse = picture_pulse(picture_rhythm(coarse, TIMES), TIMES, SmoothingSettings())
     assert abs(np.corrcoef(pulse, PHASE)[0, 1]) > 0.9
 
 
 def test_a_still_picture_and_a_few_frames_have_no_pulse() -> None:
     coarse = coarse_pictures(beating_pictures())
-    assert picture_pulse(np.repeat(coarse[:1], 20, axis=0), TIMES[:20], SmoothingSettings()) is None
-    assert picture_pulse(coarse[:4], TIMES[:4], SmoothingSettings()) is None
+    assert picture_rhythm(np.repeat(coarse[:1], 20, axis=0), TIMES[:20]) == ()
+    assert picture_rhythm(coarse[:4], TIMES[:4]) == ()
+    assert picture_pulse((), TIMES, SmoothingSettings()) is None
 
 
 def test_the_pulse_steadies_the_beats_of_landmarks_that_are_found_badly() -> None:
@@ -77,7 +78,12 @@ def test_breathing_is_taken_out_of_a_long_clip_and_a_short_one_is_left_alone() -
 
 
 def test_a_track_remembers_its_pulse_and_refuses_one_of_another_length() -> None:
-    track = a_track(a4c_points(PHASE), A4C, "a4c-4", TIMES, pulse=tuple(PHASE))
-    assert track_from_fields(track_to_fields(track)).pulse == track.pulse
+    track = a_track(a4c_points(PHASE), A4C, "a4c-4", TIMES, pulse=tuple(PHASE), rhythm=(tuple(PHASE), tuple(TIMES)))
+    again = track_from_fields(track_to_fields(track))
+    assert (again.pulse, again.rhythm) == (track.pulse, track.rhythm)
+    older = {name: value for name, value in track_to_fields(track).items() if name != "rhythm"}
+    assert track_from_fields(older).rhythm == ()
     with pytest.raises(MedLandmarkError, match="78 frames need as many"):
         replace(track, pulse=(1.0, 2.0))
+    with pytest.raises(MedLandmarkError, match="78 frames need as many"):
+        replace(track, rhythm=(tuple(PHASE), (1.0,)))

@@ -19,7 +19,7 @@ from ..measure.cine import CineMeasurement, measure_track
 from ..scheme import Scheme
 from ..track import SmoothingSettings, Track
 from ..track.smoothing import frame_times
-from .pulse import coarse_pictures, picture_pulse
+from .pulse import coarse_pictures, picture_pulse, picture_rhythm
 from .result import Detection, FrameResult, ModelIdentity
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ def detect_clip(
         tolerance_px=_tolerance_px(detector.scheme, clip, sector),
         settings=settings,
     )
-    track = replace(track, pulse=picture_pulse(np.concatenate(coarse), frame_times(track), settings))
+    times = frame_times(track)
+    rhythm = picture_rhythm(np.concatenate(coarse), times)
+    track = replace(track, rhythm=rhythm, pulse=picture_pulse(rhythm, times, settings))
     return ClipDetection(
         clip, detector.scheme, result.model, result.settings, track, sector, (*_notes(sector, track), *result.notes)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..measure.timing import without_drift
@@ -9,6 +11,7 @@ from ..track import SmoothingSettings
 from ..track.penalised import FEWEST_POINTS, smoothed
 
 _SIDE_PX = 32  # of the coarse pictures: walls and valves remain, speckle does not
+_COMPONENTS = 2
 
 
 def coarse_pictures(pictures: np.ndarray) -> np.ndarray:
@@ -20,19 +23,29 @@ def coarse_pictures(pictures: np.ndarray) -> np.ndarray:
     return blocks.mean(axis=(2, 4), dtype=np.float32).reshape(count, -1)
 
 
-def picture_pulse(coarse: np.ndarray, times_s: np.ndarray, settings: SmoothingSettings) -> tuple[float, ...] | None:
-    """The first principal component of coarse pictures (F, P) through time, smoothed as a track is; no unit, any sign.
+def picture_rhythm(coarse: np.ndarray, times_s: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    """The first principal components of coarse pictures (F, P) through time, F numbers each; no unit, any sign.
 
-    That ends of systole and diastole stand out in it is known from manifold learning on echocardiograms (Gifani et al.,
-    Physiological Measurement 31(9), 2010). None where there are too few frames, or nothing changes.
+    That ends of systole and diastole stand out in the first is known from manifold learning on echocardiograms (Gifani
+    et al., Physiological Measurement 31(9), 2010); the second tells what the first bends. None where there are too few
+    frames, or nothing changes.
     """
     if len(coarse) <= FEWEST_POINTS:
-        return None
+        return ()
     changes = without_drift(coarse.astype(float), times_s)
     changes = changes - changes.mean(axis=0)
     if not changes.any():
+        return ()
+    components = changes @ np.linalg.svd(changes, full_matrices=False)[2][:_COMPONENTS].T
+    return tuple(tuple(component) for component in components.T.tolist())
+
+
+def picture_pulse(
+    rhythm: Sequence[Sequence[float]], times_s: np.ndarray, settings: SmoothingSettings
+) -> tuple[float, ...] | None:
+    """The first component, smoothed as a track is: what beats are timed by. None where there is none."""
+    if not rhythm:
         return None
-    component = changes @ np.linalg.svd(changes, full_matrices=False)[2][0]
-    cutoff = min(settings.cutoff_hz * float(np.median(np.diff(times_s))), settings.most_of_rate)
-    course = smoothed(component[:, None], np.ones(len(component)), times_s, cutoff)[:, 0]
-    return tuple(course.tolist())
+    cutoff = settings.cutoff_of_rate(float(np.median(np.diff(times_s))))
+    component = np.array(rhythm[0])
+    return tuple(smoothed(component[:, None], np.ones(len(component)), times_s, cutoff)[:, 0].tolist())

@@ -27,6 +27,7 @@ def track_to_fields(track: Track) -> dict[str, Any]:
         "tolerance_px": float(track.tolerance_px),
         "settings": asdict(track.settings),
         "pulse": None if track.pulse is None else [float(value) for value in track.pulse],
+        "rhythm": [[float(value) for value in component] for component in track.rhythm],
         "detected": [[_to_fields(landmark) for landmark in landmarks] for landmarks in track.detected],
         "fixed": {
             str(frame): {name: _to_fields(landmark) for name, landmark in landmarks.items()}
@@ -60,6 +61,7 @@ def track_from_fields(fields: Mapping[str, Any]) -> Track:
             tolerance_px=float(fields["tolerance_px"]),
             settings=SmoothingSettings(**{name: float(value) for name, value in fields["settings"].items()}),
             pulse=None if fields.get("pulse") is None else tuple(float(value) for value in fields["pulse"]),
+            rhythm=tuple(tuple(float(value) for value in component) for component in fields.get("rhythm", ())),
             fixed={
                 int(frame): {name: landmark(name, entry) for name, entry in entries.items()}
                 for frame, entries in fields["fixed"].items()

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import MedLandmarkError
 from ..landmark import Landmark, LandmarkSet, Status
 from .penalised import FEWEST_POINTS, smoothed
+from .rhythm import rhythmic_part
 
 if TYPE_CHECKING:
     from .track import Track
@@ -50,13 +51,18 @@ class SmoothingSettings:
         if not 0 < self.most_of_rate < 0.5:
             raise MedLandmarkError(f"The smoothing's most_of_rate is {self.most_of_rate}; it lies between 0 and 0.5.")
 
+    def cutoff_of_rate(self, step_s: float) -> float:
+        """The frequency that is halved, over the frame rate, where frames are `step_s` apart."""
+        return min(self.cutoff_hz * step_s, self.most_of_rate)
+
 
 def smooth(track: Track) -> tuple[LandmarkSet, ...]:
     """The smooth course of every landmark, one set per frame.
 
     A frame counts by its confidence: of two frames the one with the smaller expected variance pulls more
-    (`variance_of_confidence`). What a person placed is met to a ten-thousandth. Frames that disagree with the course of
-    their neighbours do not count; they, and frames without a landmark, are bridged up to the stated length as DOUBTFUL
+    (`variance_of_confidence`). What goes with the rhythm of the pictures stays as sharp as it is there
+    (`rhythmic_part`). What a person placed is met to a ten-thousandth. Frames that disagree with the course of their
+    neighbours do not count; they, and frames without a landmark, are bridged up to the stated length as DOUBTFUL
     with the reason, and are MISSING in a longer gap, before the first good frame and behind the last: nothing is
     invented there. `predicted_ijk` keeps the model's own position.
     """
@@ -86,12 +92,15 @@ def _course(track: Track, name: str) -> list[Landmark]:
     placed = {frame: landmarks[name] for frame, landmarks in track.fixed.items() if name in landmarks}
     times = frame_times(track)
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / track.settings.assumed_rate_hz
-    cutoff = min(track.settings.cutoff_hz * step, track.settings.most_of_rate)
+    cutoff = track.settings.cutoff_of_rate(step)
     ijk = np.array([(math.nan,) * 3 if item.ijk is None else item.ijk for item in detected])  # (F, 3)
     weights = np.array([item.status.is_usable and item.ijk is not None for item in detected], float)
     weights *= _confidence_weights(detected)
     off = _disagreement(ijk[:, :2], weights, times, _STIFFER * cutoff, track, step)
     weights[off > 0] = 0
+    sharp = np.zeros((len(ijk), 2))
+    if np.count_nonzero(weights) >= FEWEST_POINTS:
+        sharp = rhythmic_part(ijk[:, :2], weights, times, cutoff, track.rhythm)
     for frame, landmark in placed.items():
         weights[frame] = 0 if landmark.status is Status.MISSING else _FIXED_WEIGHT
         if landmark.ijk is not None:
@@ -100,7 +109,7 @@ def _course(track: Track, name: str) -> list[Landmark]:
     if counts.sum() >= FEWEST_POINTS:
         ijk[:, :2] = np.where(
             (counts | _bridged(counts, step, track.settings))[:, None],
-            smoothed(ijk[:, :2], weights, times, cutoff),
+            sharp + smoothed(ijk[:, :2] - sharp, weights, times, cutoff),
             ijk[:, :2],
         )
     bridged = _bridged(counts, step, track.settings) & (counts.sum() >= FEWEST_POINTS)

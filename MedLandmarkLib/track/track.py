@@ -25,6 +25,7 @@ class Track:
     tolerance_px: how far a landmark may be off and still count as right; a frame that disagrees by less is not flagged.
     fixed: key frames, by frame and name of the landmark: EDITED or ACCEPTED with an ijk, or MISSING.
     pulse: how the pictures change with the beat, one number per frame, without unit or sign; None where not looked at.
+    rhythm: the first principal components of the pictures' change, one number per frame each, not smoothed.
     Raises MedLandmarkError where frames, times or key frames do not fit together.
     """
 
@@ -36,6 +37,7 @@ class Track:
     settings: SmoothingSettings = field(default_factory=SmoothingSettings)
     fixed: Mapping[int, Mapping[str, Landmark]] = field(default_factory=dict)
     pulse: tuple[float, ...] | None = None
+    rhythm: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         numbers = [landmarks.frame for landmarks in self.detected]
@@ -47,8 +49,9 @@ class Track:
             steps = np.diff(self.times_s)
             if len(self.times_s) != len(numbers) or not np.all(np.isfinite(self.times_s)) or np.any(steps <= 0):
                 raise MedLandmarkError(f"{len(numbers)} frames need as many times in s, each later than the last.")
-        if self.pulse is not None and (len(self.pulse) != len(numbers) or not np.all(np.isfinite(self.pulse))):
-            raise MedLandmarkError(f"{len(numbers)} frames need as many finite numbers of the pulse.")
+        for component in (*(() if self.pulse is None else (self.pulse,)), *self.rhythm):
+            if len(component) != len(numbers) or not np.all(np.isfinite(component)):
+                raise MedLandmarkError(f"{len(numbers)} frames need as many finite numbers of the pulse.")
         for frame, landmarks in self.fixed.items():
             for landmark in landmarks.values():
                 self._check_fixed(frame, landmark)
