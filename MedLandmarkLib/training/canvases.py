@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,9 @@ from ..image import Image, read_image
 class Task:
     """What a network learns from one dataset: which cases, whose readings, on which channels and canvas.
 
-    landmark_names are the scheme's, in its order; they fill `channels` of the network one by one. mirrored_order
-    tells which channel a landmark belongs to once the picture is mirrored (left and right change places); None where a
+    landmark_names are the scheme's, in its order; they fill `channels` of the network one by one, and behind them
+    auxiliary_names, of further landmarks that help to learn and that the model does not offer. mirrored_order tells
+    which channel a landmark belongs to once the picture is mirrored (left and right change places); None where a
     mirrored picture must not be learned from. ends: pairs of landmark numbers that only their place tells apart.
     """
 
@@ -34,6 +35,21 @@ class Task:
     padding: float
     mirrored_order: tuple[int, ...] | None = None
     ends: tuple[tuple[int, int], ...] = ()
+    auxiliary_names: tuple[str, ...] = ()
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        return self.landmark_names + self.auxiliary_names
+
+    @property
+    def scheme_channels(self) -> slice:
+        """Those that the model offers."""
+        return slice(self.channels.start, self.channels.start + len(self.landmark_names))
+
+    def without_auxiliary(self) -> Task:
+        """The scheme's landmarks alone, on their channels."""
+        order = self.mirrored_order and self.mirrored_order[: len(self.landmark_names)]
+        return replace(self, channels=self.scheme_channels, auxiliary_names=(), mirrored_order=order)
 
 
 @dataclass(frozen=True)
@@ -132,7 +148,7 @@ def _contradictions(case: Case, image: Image) -> list[str]:
 
 def _unusable_points(case: Case, task: Task) -> list[str]:
     reference = case.reference(task.rater)
-    points = {name: reference[name] for name in task.landmark_names if name in reference}
+    points = {name: reference[name] for name in task.all_names if name in reference}
     wrong = [name for name, point in points.items() if not np.isfinite(point).all()]
     if wrong:
         return [f"case '{case.id}': '{name}' lies at {points[name]}; it must be numbers" for name in wrong]
@@ -145,7 +161,7 @@ def _geometry(case: Case, task: Task, heatmap_wh: tuple[int, int]) -> CanvasGeom
 
 def _canvas_points(case: Case, task: Task, heatmap_wh: tuple[int, int]) -> np.ndarray:
     reference = case.reference(task.rater)
-    picture_xy = np.array([reference.get(name, (np.nan, np.nan)) for name in task.landmark_names], float)
+    picture_xy = np.array([reference.get(name, (np.nan, np.nan)) for name in task.all_names], float)
     return _geometry(case, task, heatmap_wh).canvas_from_picture(picture_xy).astype(np.float32)
 
 

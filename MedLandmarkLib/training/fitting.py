@@ -25,7 +25,7 @@ from .checkpoint import checkpoint_bytes, ensure_room, save_checkpoint
 from .files import load_checkpoint
 from .identity import require_same_run, run_identity
 from .log import TrainingLog
-from .losses import LOSSES
+from .losses import LOSSES, grouped
 from .optimizer import LayersFromEnd, build_optimizer, set_learning_rates
 from .pace import Pace
 from .recipe import Recipe
@@ -164,7 +164,8 @@ class Fitting:
                 pictures, canvas_xy = self.batches.augmented(portion, self.step, self.fabric.device)
             with self.fabric.no_backward_sync(self.wrapped, enabled=portion is not portions[-1]):
                 logits = self.wrapped.logits(self.normalise(pictures), task.channels)
-                loss = self.loss(logits, canvas_xy * heatmap_over_canvas(logits, pictures), self.recipe.sigma)
+                heatmap_xy = canvas_xy * heatmap_over_canvas(logits, pictures)
+                loss = grouped(self.loss, logits, heatmap_xy, self.recipe.sigma, len(task.landmark_names))
                 self.fabric.backward(loss * (portion.weight * world))  # the processes' gradients are averaged
             step_loss += loss.detach() * portion.weight
         pace.images += len(cases)

@@ -47,12 +47,13 @@ class LiteBackbone(Backbone):
         return heatmap_side(canvas_wh[0]), heatmap_side(canvas_wh[1])
 
     def network(self, tasks: Sequence[Task]) -> LiteNetwork:
-        channels = {task.scheme_id: task.channels for task in tasks}
+        channels = {task.scheme_id: task.scheme_channels for task in tasks}
+        domains = {task.scheme_id: (task.channels.start, task.channels.stop) for task in tasks}
         network = LiteNetwork(
             channel_count(tasks),
             sigma=self.recipe.sigma,
             activation="softmax" if self.recipe.loss == "cross_entropy" else "linear",
-            domains=[(own.start, own.stop) for own in channels.values()],
+            domains=list(domains.values()),
         )
         if self.start is None:
             load_imagenet_trunk(network)

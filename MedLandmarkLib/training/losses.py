@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from ..detection.heatmap import encode_heatmaps
@@ -30,6 +32,14 @@ def heatmap_squared_error(heatmaps: torch.Tensor, heatmap_xy: torch.Tensor, sigm
     present = ~heatmap_xy.isnan().any(dim=-1)
     per_landmark = (heatmaps.float() - target).square().mean(dim=(2, 3))
     return per_landmark[present].sum() / present.sum().clamp_min(1)
+
+
+def grouped(
+    loss: Callable[..., torch.Tensor], maps: torch.Tensor, heatmap_xy: torch.Tensor, sigma: float, first: int
+) -> torch.Tensor:
+    """A loss of the first landmarks, plus that of all others where there are any: both groups weigh alike."""
+    own = loss(maps[:, :first], heatmap_xy[:, :first], sigma)
+    return own if maps.shape[1] == first else own + loss(maps[:, first:], heatmap_xy[:, first:], sigma)
 
 
 LOSSES = {"cross_entropy": heatmap_cross_entropy, "squared_error": heatmap_squared_error}

@@ -69,7 +69,7 @@ def write_model_folder(
         ),
         schemes={
             task.scheme_id: SchemeChannels(
-                task.channels.start, task.channels.stop, task.canvas_wh, further_views(recipe.views)
+                task.scheme_channels.start, task.scheme_channels.stop, task.canvas_wh, further_views(recipe.views)
             )
             for task in tasks
         },

@@ -45,6 +45,9 @@ class Recipe:
     checkpoint_every: steps between checkpoints; null: after every epoch.
     augmentation: a name of augmentation.AUGMENTATIONS, or one for each scheme, as {"fetal-head-4": "any-pose"}, where a
     scheme that is not named has "mild".
+    auxiliary: learn a dataset's further landmarks too, those that its scheme does not name. Together they count as much
+    as the scheme's; the model does not offer them, but knows better what lies around those that it does (Caruana,
+    Multitask learning, Machine Learning 28, 1997).
     views: looks at each picture when the model detects, of detection.views the first; each takes as long as one alone.
     checkpoint_gradients: compute Sapiens' activations twice instead of keeping them.
     lora_qkv_rank, lora_proj_rank, lora_dropout: as MedSapiens; the scaling, alpha / rank, is 1 as there.
@@ -65,6 +68,7 @@ class Recipe:
     loss: str = "cross_entropy"
     sigma: float = 2.0
     augmentation: str | Mapping[str, str] = _USUAL_AUGMENTATION
+    auxiliary: bool = False
     holdout: float = 0.12
     precision: str = "32-true"
     start: str = "imagenet"
@@ -92,6 +96,7 @@ class Recipe:
             self._require(name, _is_number(value) and 0.0 <= value < 1.0, "a share, 0 up to below 1")
         is_possible = _is_whole(self.views, 1) and self.views <= MOST_LOOKS
         self._require("views", is_possible, f"a whole number from 1 to {MOST_LOOKS}")
+        self._require("auxiliary", isinstance(self.auxiliary, bool), "true or false")
         for name in ("seed", "warmup_steps"):
             self._require(name, _is_whole(getattr(self, name), 0), "a whole number of at least 0")
         decay, weight_decay = self.layer_decay, self.weight_decay

@@ -50,12 +50,14 @@ def train(
             volumes, folder, recipe, model_id=model_id, rater=rater, progress=progress, should_stop=should_stop
         )
     backbone = choose_backbone(recipe)
-    tasks = plan_tasks(requests, backbone, rater)
+    tasks = plan_tasks(requests, backbone, rater, auxiliary=recipe.auxiliary)
     fabric = launched_fabric(recipe.precision, devices)
     folder.mkdir(parents=True, exist_ok=True)
     shares = [split_by_subject(task.cases, recipe.holdout, recipe.seed) for task in tasks]
     kept = [replace(task, cases=cases) for task, (cases, _) in zip(tasks, shares, strict=True)]
-    held_out = [replace(task, cases=cases) for task, (_, cases) in zip(tasks, shares, strict=True) if cases]
+    held_out = [
+        replace(task.without_auxiliary(), cases=cases) for task, (_, cases) in zip(tasks, shares, strict=True) if cases
+    ]
     laid = lay_all([(task, backbone.heatmap_wh(task.canvas_wh)) for task in kept + held_out], progress=progress)
     canvases, validation = laid[: len(kept)], laid[len(kept) :]
     torch.manual_seed(recipe.seed)

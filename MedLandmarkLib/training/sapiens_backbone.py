@@ -117,7 +117,7 @@ class SapiensBackbone(Backbone):
         nn.init.normal_(head.final_layer.weight, std=0.001)  # as the reference begins
         nn.init.zeros_(head.final_layer.bias)
         state = {f"head.{name}": tensor for name, tensor in head.state_dict().items()}
-        channels = {task.scheme_id: task.channels for task in tasks}
+        channels = {task.scheme_id: task.scheme_channels for task in tasks}
         known = known_channels(self.start, channels)
         for name, tensor in self._own.items():
             if name.startswith("head.final_layer."):

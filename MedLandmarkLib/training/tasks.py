@@ -38,11 +38,14 @@ class TaskRequest:
         return cls(Path(match["folder"]), match["scheme"], canvas_wh)
 
 
-def plan_tasks(requests: Sequence[TaskRequest], backbone: Backbone, rater: str | None = None) -> list[Task]:
+def plan_tasks(
+    requests: Sequence[TaskRequest], backbone: Backbone, rater: str | None = None, *, auxiliary: bool = False
+) -> list[Task]:
     """Give each scheme its channels, one after the other; the cases are those of split "train".
 
-    Datasets of one scheme share its channels and its canvas. Raises DatasetError where a dataset lacks landmarks of
-    its scheme, is asked for twice, or asks for another canvas than the one before it.
+    auxiliary: a dataset's further landmarks, which its scheme does not name, have channels behind the scheme's.
+    Datasets of one scheme share its channels and its canvas. Raises DatasetError where a dataset lacks landmarks of its
+    scheme, is asked for twice, or asks for another canvas, or has other further landmarks, than the one before it.
     """
     tasks: list[Task] = []
     for request in requests:
@@ -55,18 +58,26 @@ def plan_tasks(requests: Sequence[TaskRequest], backbone: Backbone, rater: str |
         before = next((task for task in tasks if task.scheme_id == scheme.id), None)
         if before is not None and before.cases[0].image_path == cases[0].image_path:
             raise DatasetError(f"{dataset.folder} is asked for twice with scheme {scheme.id}.")
+        further = tuple(name for name in dataset.landmark_names if auxiliary and name not in scheme.names)
+        if before is not None and before.auxiliary_names != further:
+            raise DatasetError(
+                f"{dataset.folder}: its further landmarks ({len(further)}) are not those of {dataset_name(before)} "
+                f"({len(before.auxiliary_names)}), with which it shares scheme {scheme.id}. Leave auxiliary out."
+            )
+        count = len(scheme.names) + len(further)
         tasks.append(
             Task(
                 scheme_id=scheme.id,
                 landmark_names=scheme.names,
                 cases=cases,
                 rater=dataset.reference_rater(rater if rater in dataset.raters else None),
-                channels=before.channels if before else _next_channels(tasks, len(scheme.names)),
+                channels=before.channels if before else _next_channels(tasks, count),
                 canvas_wh=_canvas_wh(request, scheme, cases, before, backbone),
                 padding=backbone.padding,
                 # identity, as the reference: a landmark keeps its name when the picture is mirrored
-                mirrored_order=tuple(range(len(scheme.names))),
+                mirrored_order=tuple(range(count)),
                 ends=pairs_of(scheme),
+                auxiliary_names=further,
             )
         )
     return tasks

@@ -45,8 +45,8 @@ def make_clip(
     picture: Path, ed_mask: Path, es_mask: Path, ed_xy: np.ndarray, es_xy: np.ndarray, seed: int
 ) -> TruthClip:
     """The clip of one patient; ed_xy, es_xy: (4, 2) hinges, apex, roof (NaN where the atrium is cut)."""
-    grey = _read(picture).astype(np.float32)
-    start, goal = _pairs(_read(ed_mask), _read(es_mask), ed_xy, es_xy)
+    grey = read_mask(picture).astype(np.float32)
+    start, goal = _pairs(read_mask(ed_mask), read_mask(es_mask), ed_xy, es_xy)
     sector = binary_fill_holes(binary_closing(np.pad(grey > 0, 9), iterations=9)[9:-9, 9:-9])
     field = _velocity(start, goal, grey.shape, outline(sector)[::_BORDER_PX])
     times = np.arange(round((LEAD_S + BEATS * BEAT_S) * RATE_HZ)) / RATE_HZ
@@ -77,7 +77,8 @@ def make_clip(
     )
 
 
-def _read(path: Path) -> np.ndarray:
+def read_mask(path: Path) -> np.ndarray:
+    """(rows, columns), a mask or a grey picture, as it is stored."""
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
@@ -89,12 +90,9 @@ def _pairs(
     for labels, far in (((1,), 2), ((1, 2), 2), ((3,), 3)):
         if np.isnan(ed_xy[far]).any() or np.isnan(es_xy[far]).any():
             continue
-        one, other = (
-            _halves(outline(binary_fill_holes(np.isin(mask, labels))), xy[0], xy[far], xy[1])
-            for mask, xy in ((ed_mask, ed_xy), (es_mask, es_xy))
-        )
-        start.append(one)
-        goal.append(other)
+        for mask, xy, points in ((ed_mask, ed_xy, start), (es_mask, es_xy, goal)):
+            one, other = halves(outline(binary_fill_holes(np.isin(mask, labels))), xy[0], xy[far], xy[1], 12)
+            points += [one, other[1:]]
     return np.concatenate(start), np.concatenate(goal)
 
 
@@ -120,16 +118,18 @@ _AROUND = [(i, j) for r in (1, 2) for i in range(-r, r + 1) for j in range(-r, r
 _AROUND.sort(key=lambda move: (move[0] ** 2 + move[1] ** 2, -move[0], -move[1]))
 
 
-def _halves(contour: np.ndarray, septal: np.ndarray, far: np.ndarray, lateral: np.ndarray) -> np.ndarray:
-    """Points along an outline from the septal hinge over the far end to the lateral hinge, by arc length."""
+def halves(
+    contour: np.ndarray, septal: np.ndarray, far: np.ndarray, lateral: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(count, 2) each: an outline from the septal hinge to the far end, and on to the lateral hinge, by arc length."""
     a, b, c = (int(np.argmin(np.linalg.norm(contour - point, axis=1))) for point in (septal, far, lateral))
     turned = np.roll(contour, -a, axis=0)
-    count = len(contour)
-    b, c = (b - a) % count, (c - a) % count
+    length = len(contour)
+    b, c = (b - a) % length, (c - a) % length
     if b > c:  # the other way round
         turned = np.roll(turned[::-1], 1, axis=0)
-        b, c = count - b, count - c
-    return np.concatenate([_even(turned[: b + 1], 12), _even(turned[b : c + 1], 12)[1:]])
+        b, c = length - b, length - c
+    return _even(turned[: b + 1], count), _even(turned[b : c + 1], count)
 
 
 def _even(line: np.ndarray, count: int) -> np.ndarray:
