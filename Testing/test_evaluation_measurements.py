@@ -14,6 +14,7 @@ from MedLandmarkLib.errors import DatasetError
 from MedLandmarkLib.evaluation import (
     cobb_angles,
     compare_measurements,
+    debiased_calibration_error,
     evaluate_landmarks,
     expected_calibration_error,
     reliability,
@@ -183,3 +184,19 @@ def test_each_dataset_is_scored_by_its_scheme(folder: str, scheme_id: str, the_d
     for item in compare_measurements(dataset, dataset.reference_rater(), predictions, scheme, columns):
         assert item.compared > 0 and item.not_given == 0
         assert item.against == REFERENCE_POINTS or item.correlation > 0.95
+
+
+def test_the_debiased_calibration_error_is_about_none_for_a_perfect_model_and_the_gap_for_another() -> None:
+    generator = np.random.default_rng(0)
+    confidence = generator.uniform(0.5, 1.0, size=(400, 150))
+    drawn = generator.uniform(size=confidence.shape)
+
+    def mean_square(shift: float) -> float:
+        errors = [debiased_calibration_error(c, d < c - shift) for c, d in zip(confidence, drawn, strict=True)]
+        return float(np.mean(np.square(errors)))
+
+    plain = [expected_calibration_error(c, d < c) for c, d in zip(confidence, drawn, strict=True)]
+    assert np.mean(plain) > 0.05  # of a perfect model
+    assert mean_square(0.0) < 0.02**1.5
+    assert mean_square(0.2) == pytest.approx(0.2**2, rel=0.1)
+    assert debiased_calibration_error([0.9], [True]) == 0.0

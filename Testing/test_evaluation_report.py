@@ -87,6 +87,8 @@ def test_confidence_and_status_are_held_against_the_tolerance(a_report: Evaluati
     assert [item.points for item in calibration.bins if item.points] == [3, 6]
     expected = 3 / 9 * abs(0.85 - 2 / 3) + 6 / 9 * abs(0.95 - 1)
     assert calibration.expected_calibration_error == pytest.approx(expected)
+    assert 0.0 < calibration.least_calibration_error < 0.2
+    assert calibration.debiased_calibration_error <= 0.2
     assert a_report.raters["old"].calibration_apart.points == 3
 
 

@@ -52,8 +52,10 @@ def _print_measurements(console: Console, report: EvaluationReport) -> None:
     calibration = report.main.calibration
     if calibration is not None and calibration.expected_calibration_error is not None:
         console.print(
-            f"Expected calibration error: {calibration.expected_calibration_error:.3f}; called doubtful "
-            f"{100 * calibration.doubtful:.1f} %, missing {100 * calibration.missing:.1f} %",
+            f"Expected calibration error: {calibration.expected_calibration_error:.3f} (a perfect model with as many "
+            f"points: {calibration.least_calibration_error:.3f}; without what chance adds: "
+            f"{calibration.debiased_calibration_error:.3f}); called doubtful {100 * calibration.doubtful:.1f} %, "
+            f"missing {100 * calibration.missing:.1f} %",
             markup=False,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .calibration import (
     Calibration,
     calibration_of,
+    debiased_calibration_error,
     expected_calibration_error,
     least_calibration_error,
     reliability,
@@ -34,6 +35,7 @@ __all__ = [
     "compare_measurements",
     "compare_readers",
     "cumulative_curve",
+    "debiased_calibration_error",
     "error_statistics",
     "evaluate_dataset",
     "evaluate_landmarks",

@@ -31,8 +31,10 @@ class ReliabilityBin:
 class Calibration:
     """What confidence and status come to. expected_calibration_error: None where no point has a confidence.
 
-    doubtful, missing: shares of the reference points that were so called. right_if_plain, right_if_doubtful: the shares
-    within the tolerance of those called neither, and of those called doubtful; None where there are none.
+    least_calibration_error: what a perfect model would show on average with as many points of these confidences.
+    debiased_calibration_error: what is left when chance is taken out. doubtful, missing: shares of the reference points
+    that were so called. right_if_plain, right_if_doubtful: the shares within the tolerance of those called neither, and
+    of those called doubtful; None where there are none.
     """
 
     tolerance: float
@@ -40,6 +42,8 @@ class Calibration:
     points: int
     bins: tuple[ReliabilityBin, ...]
     expected_calibration_error: float | None
+    least_calibration_error: float | None
+    debiased_calibration_error: float | None
     doubtful: float
     missing: float
     right_if_plain: float | None
@@ -65,6 +69,22 @@ def least_calibration_error(confidence: Sequence[float], draws: int = 200, seed:
     generator, confidence = np.random.default_rng(seed), np.asarray(confidence, float)
     drawn = generator.uniform(size=(draws, len(confidence))) < confidence
     return float(np.mean([expected_calibration_error(confidence, is_right) for is_right in drawn]))
+
+
+def debiased_calibration_error(confidence: Sequence[float], is_right: Sequence[bool], bins: int = BINS) -> float:
+    """Root mean square gap over equal-width bins, less what chance alone adds to it; 0 where chance explains it all.
+
+    The square of a bin's gap is too large on average by the variance of its share of right landmarks, r (1 - r) / (n -
+    1): Kumar, Liang and Ma, Verified uncertainty calibration, NeurIPS 2019, section 4. Bins of one landmark are left
+    out. confidence, is_right: (n,).
+    """
+    filled = [item for item in reliability(confidence, is_right, bins) if item.points > 1]
+    total = sum(item.points for item in filled)
+    squares = [
+        item.points * ((item.confidence - item.right) ** 2 - item.right * (1.0 - item.right) / (item.points - 1))
+        for item in filled
+    ]
+    return float(np.sqrt(max(0.0, sum(squares) / total))) if filled else 0.0
 
 
 def reliability(confidence: Sequence[float], is_right: Sequence[bool], bins: int = BINS) -> tuple[ReliabilityBin, ...]:
@@ -98,6 +118,8 @@ def calibration_of(results: Iterable[PointResult], tolerance: float, unit: str) 
         points=len(told),
         bins=reliability(confidence, is_right),
         expected_calibration_error=expected_calibration_error(confidence, is_right) if told else None,
+        least_calibration_error=least_calibration_error(confidence) if told else None,
+        debiased_calibration_error=debiased_calibration_error(confidence, is_right) if told else None,
         doubtful=_share(item.status is Status.DOUBTFUL for item in results) or 0.0,
         missing=_share(item.status is Status.MISSING for item in results) or 0.0,
         right_if_plain=_right(results, (Status.PREDICTED, Status.ACCEPTED, Status.EDITED), tolerance),

@@ -211,7 +211,10 @@ def _calibration_text(calibration: Calibration) -> str:
     )
     return (
         f"Expected calibration error {calibration.expected_calibration_error:.3f} over {len(calibration.bins)} bins "
-        f"(Guo et al., ICML 2017). Called doubtful: {parts.percent_text(calibration.doubtful)}, missing: "
+        f"(Guo et al., ICML 2017); a perfect model would show {calibration.least_calibration_error:.3f} on average "
+        "with as many points. Without what chance adds (Kumar et al., NeurIPS 2019): "
+        f"{calibration.debiased_calibration_error:.3f}. "
+        f"Called doubtful: {parts.percent_text(calibration.doubtful)}, missing: "
         f"{parts.percent_text(calibration.missing)}. Within the tolerance: {within or 'none'}."
     )
 
