@@ -19,6 +19,7 @@ from .request import SetAside, Template
 
 PADDING = 1.0  # of the canvas over the picture
 _CANVAS_AREA = 641 * 801  # px at most, where the canvas is not given: 0.3 mm on a lateral cephalogram
+_CLOSER, _LEAST_CLOSER = 1.5, 1.2  # sides of the canvas that is looked at closely, over those of the usual one
 _FEWEST_PX = 32
 
 Reporting = Callable[[float, str], None]
@@ -106,10 +107,10 @@ def read_gallery(
             aside.append(SetAside(path, str(error)))
             continue
         canvas_wh = canvas_wh or usual_canvas(image.size[:2])
-        geometry = _geometry(image, canvas_wh)
+        geometry = canvas_geometry(image, canvas_wh)
         if template is not None:
             points.append(_canvas_points(template, image, geometry))
-        laid.append(as_bytes(warp_smoothed(image.display_rgb(), geometry)))
+        laid.append(laid_picture(image, geometry))
         scales.append(_mm_per_px(image, geometry))
         kept.append(path)
     return Gallery(stacked(laid), torch.stack(points), torch.tensor(scales), tuple(kept), tuple(aside))
@@ -121,6 +122,14 @@ def usual_canvas(picture_wh: tuple[int, int]) -> tuple[int, int]:
     return canvas_side(round(picture_wh[0] * factor)), canvas_side(round(picture_wh[1] * factor))
 
 
+def closer_canvas(picture_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> tuple[int, int]:
+    """The canvas (W, H) that matching looks at closely: half as large again, unless the picture has no more to show."""
+    factor = min(_CLOSER, max(own / side for own, side in zip(picture_wh, canvas_wh, strict=True)))
+    if factor < _LEAST_CLOSER:
+        return canvas_wh
+    return tuple(canvas_side(round(factor * side)) for side in canvas_wh)
+
+
 def _single_picture(image: Image) -> Image:
     columns, rows, slices = image.size
     if slices > 1 or image.frame_count > 1:
@@ -130,7 +139,12 @@ def _single_picture(image: Image) -> Image:
     return image
 
 
-def _geometry(image: Image, canvas_wh: tuple[int, int]) -> CanvasGeometry:
+def laid_picture(image: Image, geometry: CanvasGeometry) -> torch.Tensor:
+    """uint8 (1 or 3, H, W)."""
+    return as_bytes(warp_smoothed(image.display_rgb(), geometry))
+
+
+def canvas_geometry(image: Image, canvas_wh: tuple[int, int]) -> CanvasGeometry:
     return CanvasGeometry(image.size[:2], canvas_wh, tuple(heatmap_side(side) for side in canvas_wh), PADDING)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
+from ..detection.canvas import CanvasGeometry
 from ..errors import DetectionCancelled
+from ..image import read_image
 from ..models.lite import LiteNetwork
 from ..models.matching import MatchingNetwork
 from ..models.tensors import TensorFile, write_tensors
 from ..training.backbones import MEAN, STD
 from ..training.files import replacing
 from ..training.initial_weights import load_imagenet_trunk
-from .gallery import Gallery
+from .gallery import Gallery, canvas_geometry, closer_canvas, laid_picture
 from .labels import PseudoLabels
 from .phases import PhaseContext
 from .request import INSTANT, SetAside
@@ -29,8 +32,8 @@ def write_instant_model(context: PhaseContext) -> MatchingNetwork:
     gallery = context.gallery
     network = matching_network(gallery)
     context.write_model(
-        network, INSTANT, keypoints=gallery.landmark_count, canvas_wh=list(gallery.canvas_wh),
-        templates=len(network.pictures), sigma=_SIGMA,
+        network, INSTANT, keypoints=gallery.landmark_count, canvas_wh=list(network.canvas_wh),
+        templates=len(network.pictures), sigma=_SIGMA, overview_wh=list(network.overview_wh),
     )  # fmt: skip
     return network
 
@@ -59,9 +62,10 @@ def _matched(context: PhaseContext, network: MatchingNetwork) -> tuple[torch.Ten
         if context.should_stop and context.should_stop():
             raise DetectionCancelled("Stopped while the pictures were matched; the instant model is ready.")
         progress(len(found) / (len(gallery) - gallery.template_count), f"Matching {gallery.paths[number].name}")
-        match = network.match(normalised(gallery.pictures[number : number + 1].float().to(context.device))[0])
-        found.append(match.canvas_xy.cpu())
-        returned.append(match.return_px.cpu())
+        picture, geometry, usual = _closer(gallery, number, network.canvas_wh)
+        match = network.match(normalised(picture[None].float().to(context.device))[0])
+        found.append(_on_canvas(match.canvas_xy.cpu(), geometry, usual))
+        returned.append(match.return_px.cpu() * _px_ratio(geometry, usual))
         agreements.append(match.similarity.agreement)
     points, back, agreement = torch.stack(found), torch.stack(returned), torch.tensor(agreements)
     with replacing(context.folder / _MATCHES) as partial:
@@ -84,14 +88,40 @@ def _kept(context: PhaseContext) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
 def matching_network(gallery: Gallery) -> MatchingNetwork:
     """Over the first templates, with the frozen ImageNet trunk. Raises ModelError where that is not installed."""
     count = min(gallery.template_count, _MOST_TEMPLATES)
-    network = MatchingNetwork(gallery.landmark_count, gallery.canvas_wh, count, _SIGMA)
+    size = read_image(gallery.paths[0]).size[:2]
+    canvas_wh = closer_canvas(size, gallery.canvas_wh)
+    network = MatchingNetwork(gallery.landmark_count, canvas_wh, count, _SIGMA, gallery.canvas_wh)
     trunk = LiteNetwork(1)
     load_imagenet_trunk(trunk)
     network.trunk = trunk.trunk
-    network.pictures[:] = gallery.pictures[:count].expand(-1, 3, -1, -1)
-    network.points_xy[:] = gallery.template_xy[:count]
+    for number in range(count):
+        picture, geometry, usual = _closer(gallery, number, canvas_wh)
+        network.pictures[number] = picture.expand(3, -1, -1)
+        network.points_xy[number] = _on_canvas(gallery.template_xy[number], usual, geometry)
     network.mean[:], network.std[:] = torch.tensor(MEAN), torch.tensor(STD)
     return network.requires_grad_(False).eval()
+
+
+def _closer(
+    gallery: Gallery, number: int, canvas_wh: tuple[int, int]
+) -> tuple[torch.Tensor, CanvasGeometry, CanvasGeometry]:
+    """A picture uint8 (1 or 3, H, W) on the canvas of the matching, how it lies there, and how in the gallery."""
+    image = read_image(gallery.paths[number])
+    geometry, usual = (canvas_geometry(image, wh) for wh in (canvas_wh, gallery.canvas_wh))
+    is_there = canvas_wh == gallery.canvas_wh
+    return gallery.pictures[number] if is_there else laid_picture(image, geometry), geometry, usual
+
+
+def _on_canvas(canvas_xy: torch.Tensor, one: CanvasGeometry, other: CanvasGeometry) -> torch.Tensor:
+    """Points (K, 2) of a picture on one canvas as they lie on the other."""
+    over_heatmap = (np.array(one.canvas_wh) - 1.0) / (np.array(one.heatmap_wh) - 1.0)
+    picture_xy = one.picture_from_heatmap(canvas_xy.double().numpy() / over_heatmap)
+    return torch.from_numpy(other.canvas_from_picture(picture_xy)).float()
+
+
+def _px_ratio(one: CanvasGeometry, other: CanvasGeometry) -> float:
+    """px of the other canvas for each px of the one."""
+    return one.picture_px_per_heatmap_px / other.picture_px_per_heatmap_px  # both have one for every fourth px
 
 
 def _told_apart(gallery: Gallery, agreement: torch.Tensor) -> tuple[torch.Tensor, list[SetAside]]:

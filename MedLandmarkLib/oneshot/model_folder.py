@@ -10,6 +10,7 @@ from torch import nn
 
 from ..models.catalogue import InputGeometry, Licence, ModelCard, SchemeChannels, Weights
 from ..models.folder import CARD_NAME, WEIGHTS_NAME, checked_id
+from ..models.lite import heatmap_side
 from ..models.own_scheme import keep_scheme
 from ..models.tensors import write_tensors
 from ..training.backbones import MEAN, STD
@@ -46,6 +47,7 @@ def write_taught_model(
         sha256 = write_tensors(partial, {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()})
         size_bytes = partial.stat().st_size
     keep_scheme(folder, request.scheme)
+    canvas_wh = tuple(architecture.get("canvas_wh", gallery.canvas_wh))  # matching looks closer than networks do
     others = len(gallery) - gallery.template_count
     annotated = "1 annotated image" if gallery.template_count == 1 else f"{gallery.template_count} annotated images"
     card = ModelCard(
@@ -56,16 +58,16 @@ def write_taught_model(
         description=f"Landmarks of {request.scheme.id}, taught from {annotated} and {others} others ({method}).",
         architecture=architecture,
         input=InputGeometry(
-            size_wh=gallery.canvas_wh,
+            size_wh=canvas_wh,
             padding=PADDING,
             mean=tuple(MEAN),
             std=tuple(STD),
             resampling="area",
-            heatmap_size_wh=gallery.heatmap_wh,
+            heatmap_size_wh=tuple(heatmap_side(side) for side in canvas_wh),
             sigma=architecture["sigma"],
             blur_kernel=_BLUR_KERNEL,
         ),
-        schemes={request.scheme.id: SchemeChannels(0, len(request.scheme), gallery.canvas_wh)},
+        schemes={request.scheme.id: SchemeChannels(0, len(request.scheme), canvas_wh)},
         flip_test=False,
         base=None,
         licence=_LICENCE,

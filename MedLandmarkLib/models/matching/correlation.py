@@ -22,6 +22,18 @@ def correlate(patches_of: torch.Tensor, points_xy: torch.Tensor, features: torch
     return raw / energy.clamp_min(1e-6).sqrt()
 
 
+def correlate_each(
+    patches_of: torch.Tensor, points_xy: torch.Tensor, features: torch.Tensor, stride: float
+) -> torch.Tensor:
+    """As `correlate`, each point with windows of its own: patches_of, features (K, C, h, w); points_xy (K, 2)."""
+    kernels = torch.cat([_patches(*pair) for pair in zip(patches_of, points_xy[:, None] / stride, strict=True)])
+    padding, count = _REACH * _DILATION, len(features)
+    raw = F.conv2d(features.flatten(0, 1)[None], kernels, padding=padding, dilation=_DILATION, groups=count)[0]
+    ones = torch.ones(1, 1, 2 * _REACH + 1, 2 * _REACH + 1, device=features.device)
+    energy = F.conv2d(features.square().sum(1, keepdim=True), ones, padding=padding, dilation=_DILATION)[:, 0]
+    return raw / energy.clamp_min(1e-6).sqrt()
+
+
 def _patches(features: torch.Tensor, grid_xy: torch.Tensor) -> torch.Tensor:
     """(K, C, n, n) of unit length, sampled around each point."""
     offset = torch.arange(-_REACH, _REACH + 1, device=features.device) * float(_DILATION)

@@ -25,18 +25,24 @@ class Smoothness:
 
 
 def smoothly_placed(
-    maps: torch.Tensor, stride: float, expected_xy: torch.Tensor, smooth: Smoothness
+    maps: torch.Tensor,
+    stride: float,
+    expected_xy: torch.Tensor,
+    smooth: Smoothness,
+    apart_xy: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(K, 2) canvas px where the points lie, and (K,) px the standard deviation with which the others foretell each.
 
-    maps: (K, h, w) cosines; expected_xy: (K, 2), the points before the deformation. The deviations from it are a
+    maps: (K, h, w) cosines; expected_xy: (K, 2), the points before the deformation; apart_xy: (K, 2), where they lie to
+    each other, if each map has an origin of its own. The deviations from it are a
     Gaussian process (covariance size² exp(-d² / 2 length²)); each point is placed at the top of its map plus the
     logarithm of what the others foretell, in turns until they agree (iterated conditional modes; Besag, 1986).
     """
     height, width = maps.shape[1:]
     y, x = torch.meshgrid(torch.arange(height) * stride, torch.arange(width) * stride, indexing="ij")
     grid = torch.stack((x, y), dim=-1).to(maps.device).float()  # (h, w, 2)
-    distance2 = torch.cdist(expected_xy, expected_xy).square()
+    apart_xy = expected_xy if apart_xy is None else apart_xy
+    distance2 = torch.cdist(apart_xy, apart_xy).square()
     kernel = smooth.size**2 * torch.exp(-distance2 / (2.0 * smooth.length**2))
     foretold, variance = expected_xy, torch.full((len(maps),), smooth.size**2, device=maps.device)
     scaled = maps / smooth.softness
