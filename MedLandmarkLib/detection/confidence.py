@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from ..landmark import Status
 from .peak_features import peak_features
@@ -82,7 +83,7 @@ class ConfidenceModel:
         for name, feature in self.features.items():
             if name in found:
                 exponent = exponent + feature.weight * (found[name] - feature.mean) / feature.scale
-        return 1.0 / (1.0 + np.exp(-np.clip(exponent, -60.0, 60.0)))
+        return expit(exponent)
 
     def judge(self, peaks: PicturePeaks, is_inside: Sequence[bool]) -> tuple[Judgement, ...]:
         """Decide on the K landmarks of a picture; is_inside: (K,), whether each lies inside the picture.

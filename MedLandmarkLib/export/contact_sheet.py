@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import MedLandmarkError
-from .figure import plain_text
+from .figure import matplotlib_classes, plain_text
 
 # Colours that stay apart for readers with red-green weakness (Okabe and Ito, 2008).
 _PLAIN, _MARKED, _OTHER = "#56B4E9", "#E69F00", "#009E73"
@@ -46,16 +45,12 @@ def reduced(picture: np.ndarray) -> np.ndarray:
 
 def contact_sheet_png(cells: Sequence[SheetCell], title: str) -> bytes:
     """The sheet as PNG. Raises MedLandmarkError without matplotlib."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MedLandmarkError("A contact sheet needs matplotlib: pip install 'MedLandmark[cli]'.") from error
+    figure_class, canvas_class = matplotlib_classes()
     columns = min(_COLUMNS, max(len(cells), 1))
     rows = max(1, math.ceil(len(cells) / columns))
     cell_height = _CELL_INCHES + _CAPTION_INCHES
     page = (max(columns * _CELL_INCHES, 6.0), rows * cell_height + 0.4)
-    figure = Figure(figsize=page, dpi=_DPI, facecolor="white")
+    figure = figure_class(figsize=page, dpi=_DPI, facecolor="white")
     figure.text(0.1 / page[0], 1 - 0.2 / page[1], plain_text(title), fontsize=9, weight="bold", va="center")
     for number, cell in enumerate(cells):
         row, column = divmod(number, columns)
@@ -69,7 +64,7 @@ def contact_sheet_png(cells: Sequence[SheetCell], title: str) -> bytes:
         place = ((left + margin) / page[0], (top - _CELL_INCHES) / page[1])
         figure.text(*place, text, fontsize=5.5, va="top", color=colour, linespacing=1.1)
     stream = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(stream)
+    canvas_class(figure).print_png(stream)
     return stream.getvalue()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 # Ridge on the weights of standardised features: worth about this many landmarks of evidence against each.
 _RIDGE = 1.0
@@ -24,7 +25,7 @@ class Logistic:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """(N, F) → (N,)"""
-        return _probability(self.exponent(features))
+        return expit(self.exponent(features))
 
     def exponent(self, features: np.ndarray) -> np.ndarray:
         """(N, F) → (N,), the logarithm of the odds."""
@@ -47,7 +48,7 @@ def fit_logistic(features: np.ndarray, is_right: np.ndarray, sample_weight: np.n
     parameters = np.zeros(design.shape[1])
     parameters[0] = np.log((right + 1.0) / (wrong + 1.0))
     for _ in range(_NEWTON_STEPS):
-        probability = _probability(design @ parameters)
+        probability = expit(design @ parameters)
         gradient = design.T @ (weight * (probability - target)) + ridge @ parameters
         curvature = (design * (weight * probability * (1.0 - probability))[:, None]).T @ design + ridge
         step = np.linalg.solve(curvature + 1e-9 * np.eye(len(parameters)), gradient)
@@ -68,7 +69,7 @@ def fit_offsets(
     weight = np.ones(len(exponent)) if sample_weight is None else np.asarray(sample_weight, float)
     offsets = np.zeros(count)
     for _ in range(_NEWTON_STEPS):
-        probability = _probability(exponent + offsets[kinds])
+        probability = expit(exponent + offsets[kinds])
         gradient = np.bincount(kinds, weight * (is_right - probability), count) - offsets
         curvature = np.bincount(kinds, weight * probability * (1.0 - probability), count) + 1.0
         step = np.clip(gradient / curvature, -1.0, 1.0)
@@ -76,10 +77,6 @@ def fit_offsets(
         if np.abs(step).max() < 1e-9:
             break
     return offsets
-
-
-def _probability(exponent: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-np.clip(exponent, -60.0, 60.0)))
 
 
 def folded_probabilities(
@@ -106,7 +103,7 @@ def folded_probabilities(
             known = ~left_out
             offsets = fit_offsets(exponent[known], is_right[known], kinds[known], int(kinds.max()) + 1, weight[known])
             exponent = exponent + offsets[kinds]
-        probabilities[left_out] = _probability(exponent[left_out])
+        probabilities[left_out] = expit(exponent[left_out])
     return probabilities
 
 
