@@ -1,8 +1,8 @@
 """Depthwise convolutions that train on a CPU at the speed of the rest of the network.
 
 torch 2.13 has fast CPU kernels for the forward pass and for 3 × 3 gradients, but not for the weight gradient of a
-5 × 5 kernel, nor, in bfloat16, for the input gradient of a strided one: together two thirds of a training step of the
-lite network (Testing/Benchmarks).
+5 × 5 kernel, nor, in bfloat16, for the input gradient of a strided one: together half of a training step of the lite
+network (Testing/Benchmarks).
 """
 
 from __future__ import annotations

@@ -62,10 +62,10 @@ def _matched(context: PhaseContext, network: MatchingNetwork) -> tuple[torch.Ten
         if context.should_stop and context.should_stop():
             raise DetectionCancelled("Stopped while the pictures were matched; the instant model is ready.")
         progress(len(found) / (len(gallery) - gallery.template_count), f"Matching {gallery.paths[number].name}")
-        picture, geometry, usual = _closer(gallery, number, network.canvas_wh)
+        picture, places = _closer(gallery, number, network.canvas_wh)
         match = network.match(normalised(picture[None].float().to(context.device))[0])
-        found.append(_on_canvas(match.canvas_xy.cpu(), geometry, usual))
-        returned.append(match.return_px.cpu() * _px_ratio(geometry, usual))
+        found.append(_on_canvas(match.canvas_xy.cpu(), *places) if places else match.canvas_xy.cpu())
+        returned.append(match.return_px.cpu() * (_px_ratio(*places) if places else 1.0))
         agreements.append(match.similarity.agreement)
     points, back, agreement = torch.stack(found), torch.stack(returned), torch.tensor(agreements)
     with replacing(context.folder / _MATCHES) as partial:
@@ -95,21 +95,26 @@ def matching_network(gallery: Gallery) -> MatchingNetwork:
     load_imagenet_trunk(trunk)
     network.trunk = trunk.trunk
     for number in range(count):
-        picture, geometry, usual = _closer(gallery, number, canvas_wh)
+        picture, places = _closer(gallery, number, canvas_wh)
+        points_xy = gallery.template_xy[number]
         network.pictures[number] = picture.expand(3, -1, -1)
-        network.points_xy[number] = _on_canvas(gallery.template_xy[number], usual, geometry)
+        network.points_xy[number] = _on_canvas(points_xy, *places[::-1]) if places else points_xy
     network.mean[:], network.std[:] = torch.tensor(MEAN), torch.tensor(STD)
     return network.requires_grad_(False).eval()
 
 
 def _closer(
     gallery: Gallery, number: int, canvas_wh: tuple[int, int]
-) -> tuple[torch.Tensor, CanvasGeometry, CanvasGeometry]:
-    """A picture uint8 (1 or 3, H, W) on the canvas of the matching, how it lies there, and how in the gallery."""
+) -> tuple[torch.Tensor, tuple[CanvasGeometry, CanvasGeometry] | None]:
+    """A picture uint8 (1 or 3, H, W) on the canvas of the matching; how it lies there, and how in the gallery.
+
+    None instead of the latter where the gallery has that canvas.
+    """
+    if canvas_wh == gallery.canvas_wh:
+        return gallery.pictures[number], None
     image = read_image(gallery.paths[number])
     geometry, usual = (canvas_geometry(image, wh) for wh in (canvas_wh, gallery.canvas_wh))
-    is_there = canvas_wh == gallery.canvas_wh
-    return gallery.pictures[number] if is_there else laid_picture(image, geometry), geometry, usual
+    return laid_picture(image, geometry), (geometry, usual)
 
 
 def _on_canvas(canvas_xy: torch.Tensor, one: CanvasGeometry, other: CanvasGeometry) -> torch.Tensor:
