@@ -167,3 +167,26 @@ def test_points_follow_pictures_that_are_bent_and_those_that_leave_are_unknown()
         assert any(batch.picture_xy[:, 0].isnan().any() for batch in found[bend])
     moved = [a.picture_xy[:, 0] - b.picture_xy[:, 0] for a, b in zip(found[0.0], found[0.02], strict=True)]
     assert torch.cat(moved).norm(dim=-1).nan_to_num(0.0).max() > 2.0
+
+
+def test_a_landmark_that_a_network_lost_in_most_pictures_keeps_its_labels():
+    points = shapes(30)
+    labels = PseudoLabels.from_matching(points[:1], points[1:], torch.full((29, 6), 4.0), DIAGONAL)
+    lost = points + 1.0
+    lost[:, 4] += torch.tensor([0.0, 300.0])  # in all pictures alike: no shape tells
+    lost[7, 2] += 300.0  # in one picture: a slip
+    renewed = labels.renewed(lost, torch.full((30, 6), 1.0), DIAGONAL)
+    assert torch.equal(renewed.canvas_xy[:, 4], labels.canvas_xy[:, 4])
+    assert torch.equal(renewed.weight[:, 4], labels.weight[:, 4])
+    assert torch.equal(renewed.canvas_xy[1:, 0], lost[1:, 0])
+    assert renewed.weight[7, 2] == 0.0
+
+
+def test_labels_that_were_nowhere_may_be_found_and_a_gallery_of_annotated_pictures_alone_is_renewed():
+    points = shapes(30)
+    found = points[1:].clone()
+    found[:, 3] = float("nan")
+    labels = PseudoLabels.from_matching(points[:1], found, torch.full((29, 6), 4.0), DIAGONAL)
+    assert torch.equal(labels.renewed(points, torch.full((30, 6), 1.0), DIAGONAL).canvas_xy[1:, 3], points[1:, 3])
+    alone = PseudoLabels.from_matching(points, torch.zeros(0, 6, 2), torch.zeros(0, 6), DIAGONAL)
+    assert torch.equal(alone.renewed(points, torch.zeros(30, 6), DIAGONAL).canvas_xy, points)

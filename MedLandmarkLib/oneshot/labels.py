@@ -12,6 +12,7 @@ _FEWEST_SHAPES = 12  # pictures from which the variation of the shape can be tol
 _RIDGE = 0.15  # of the mean variance, on the covariance of the shapes
 _CERTAIN = 0.008  # of the diagonal: a spread that leaves a weight of exp(-1/2)
 _ROUNDS = 3
+_RUNAWAY = 0.02  # of the diagonal, 6 mm on a cephalogram: what most pictures' labels do not move by at once
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,19 @@ class PseudoLabels:
     def renewed(self, canvas_xy: torch.Tensor, spread_px: torch.Tensor, diagonal: float) -> PseudoLabels:
         """With new points for the pictures that nobody annotated; what slipped off the shape weighs nothing.
 
+        A landmark that would move far in most pictures keeps its labels: a network that learns from its own answers may
+        lose one altogether, in all pictures alike, which neither the shape nor other views would show.
         canvas_xy: (N, K, 2); spread_px: (N, K), how far a point may be off; diagonal: of the canvas, px.
         """
         points = torch.cat((self.canvas_xy[: self.fixed], canvas_xy[self.fixed :]))
         weight = torch.exp(-0.5 * (spread_px / (_CERTAIN * diagonal)).square())
         weight = torch.where(points.isfinite().all(dim=-1), weight, torch.zeros_like(weight))
         weight = weight * ~slips(points, weight, diagonal)
+        if len(points) > self.fixed:
+            moved = (points - self.canvas_xy)[self.fixed :].norm(dim=-1)
+            is_lost = moved.nanmedian(dim=0).values > _RUNAWAY * diagonal
+            points = torch.where(is_lost[:, None], self.canvas_xy, points)
+            weight = torch.where(is_lost, self.weight, weight)
         return PseudoLabels(points, torch.cat((self.weight[: self.fixed], weight[self.fixed :])), self.fixed)
 
     def of_the_annotated(self) -> PseudoLabels:
