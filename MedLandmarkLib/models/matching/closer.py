@@ -63,7 +63,7 @@ def looked_closer(
     middle = torch.full_like(found_xy, _STRIDE * (side - 1) / 2.0)
     maps = correlate_each(own, middle, other, _STRIDE).masked_fill(far, -1.0)
     # the maps lie about each landmark: moved there, they are parts of one picture that is bent smoothly
-    places, _ = smoothly_placed(maps, _STRIDE, middle, _in_px(diagonal * px), apart_xy=points_xy * px)
+    places, _ = smoothly_placed(maps, _STRIDE, middle, _SMOOTH.times(diagonal * px), apart_xy=points_xy * px)
     back = top_of(correlate_each(other, places, own, _STRIDE).masked_fill(far, -1.0), _STRIDE)
     return found_xy + (places - middle) / px, (back - middle).norm(dim=1) / px
 
@@ -86,8 +86,3 @@ def _sampled(picture: torch.Tensor, places_xy: torch.Tensor) -> torch.Tensor:
     grid = places_xy / limit * 2.0 - 1.0
     many = picture[None].expand(len(places_xy), -1, -1, -1)
     return F.grid_sample(many, grid, align_corners=True, padding_mode="border")
-
-
-def _in_px(diagonal: float) -> Smoothness:
-    smooth = _SMOOTH
-    return Smoothness(smooth.size * diagonal, smooth.length * diagonal, smooth.own * diagonal, smooth.softness)

@@ -23,6 +23,10 @@ class Smoothness:
     own: float
     softness: float
 
+    def times(self, px: float) -> Smoothness:
+        """In px, where the lengths are shares of so many px."""
+        return Smoothness(self.size * px, self.length * px, self.own * px, self.softness)
+
 
 def smoothly_placed(
     maps: torch.Tensor,

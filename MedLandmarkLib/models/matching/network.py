@@ -103,12 +103,12 @@ class MatchingNetwork(nn.Module):
         features = stage_features(self.trunk, self._posed(overview, similarity), tuple({*_COARSE, *_FINE}))
         template = self._features(number)
         own, theirs = compared_features(template, features, _COARSE, self._grid_hw(_COARSE_STRIDE))
-        wide = _in_px(_WIDE, self._diagonal)
+        wide = _WIDE.times(self._diagonal)
         placed, _ = smoothly_placed(correlate(own, points_xy, theirs, _COARSE_STRIDE), _COARSE_STRIDE, points_xy, wide)
         landmarks_xy, found_xy = points_xy[: known.sum()], placed[: known.sum()]
         own, theirs = compared_features(template, features, _FINE, self._grid_hw(_FINE_STRIDE))
         maps = correlate(own, landmarks_xy, theirs, _FINE_STRIDE)
-        found_xy, _ = smoothly_placed(maps, _FINE_STRIDE, found_xy, _in_px(_NARROW, self._diagonal))
+        found_xy, _ = smoothly_placed(maps, _FINE_STRIDE, found_xy, _NARROW.times(self._diagonal))
         cosine = _at(maps, found_xy / _FINE_STRIDE)
         if self.overview_wh == self.canvas_wh:
             back_px = (self._back(theirs, found_xy, own, landmarks_xy) - landmarks_xy).norm(dim=1)
@@ -227,7 +227,3 @@ def _at(maps: torch.Tensor, grid_xy: torch.Tensor) -> torch.Tensor:
     height, width = maps.shape[1:]
     x, y = grid_xy.round().long().unbind(dim=1)
     return maps[torch.arange(len(maps)), y.clamp(0, height - 1), x.clamp(0, width - 1)]
-
-
-def _in_px(smooth: Smoothness, diagonal: float) -> Smoothness:
-    return Smoothness(smooth.size * diagonal, smooth.length * diagonal, smooth.own * diagonal, smooth.softness)
