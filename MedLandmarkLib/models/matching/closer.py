@@ -40,7 +40,7 @@ class CloseTemplate:
         """template: (3, H, W), normalised, at full resolution."""
         px = float(factor_xy.mean())
         offset = _grid(_side(diagonal, px), 1.0, template.device) / px
-        windows = _sampled(template, (points_xy[:, None, None] + offset) * factor_xy)
+        windows = sampled(template, (points_xy[:, None, None] + offset) * factor_xy)
         return cls(points_xy, window_features(trunk, windows, _STAGES), factor_xy, diagonal)
 
 
@@ -56,7 +56,7 @@ def looked_closer(
     px = float(factor_xy.mean())
     side = _side(diagonal, px)
     offset = _grid(side, 1.0, canvas.device) / px  # (side, side, 2) overview px
-    windows = _sampled(canvas, similarity.of(found_xy[:, None, None] + offset) * factor_xy)
+    windows = sampled(canvas, similarity.of(found_xy[:, None, None] + offset) * factor_xy)
     side = (side - 1) // _STRIDE + 1
     own, other = compared_windows(template.features, window_features(trunk, windows, _STAGES), _STAGES, side)
     far = _grid(side, _STRIDE, canvas.device).norm(dim=-1) > _REACH * diagonal * px
@@ -80,7 +80,7 @@ def _grid(side: int, step: float, device: torch.device) -> torch.Tensor:
     return torch.stack((x, y), dim=-1)
 
 
-def _sampled(picture: torch.Tensor, places_xy: torch.Tensor) -> torch.Tensor:
+def sampled(picture: torch.Tensor, places_xy: torch.Tensor) -> torch.Tensor:
     """(K, 3, h, w) of a picture (3, H, W) at places (K, h, w, 2), px; beyond its border the border goes on."""
     limit = torch.tensor([picture.shape[2] - 1.0, picture.shape[1] - 1.0], device=picture.device)
     grid = places_xy / limit * 2.0 - 1.0

@@ -12,7 +12,7 @@ from torch import nn
 from ...errors import ModelError
 from ..lite import LiteTrunk, heatmap_side
 from .alignment import Similarity, fitted_similarity
-from .closer import CloseTemplate, looked_closer
+from .closer import CloseTemplate, looked_closer, sampled
 from .correlation import best_places, correlate, top_of
 from .deformation import Smoothness, smoothly_placed
 from .features import compared_features, stage_features
@@ -203,9 +203,7 @@ class MatchingNetwork(nn.Module):
         width, height = self.overview_wh
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         places = similarity.of(torch.stack((x, y), dim=-1).float())
-        places = places / torch.tensor([width - 1.0, height - 1.0]) * 2.0 - 1.0
-        places = places.to(overview.device)[None]
-        return F.grid_sample(overview[None], places, align_corners=True, padding_mode="border")[0]
+        return sampled(overview, places.to(overview.device)[None])[0]
 
     def _grid_hw(self, stride: int) -> tuple[int, int]:
         return tuple((side - 1) // stride + 1 for side in self.overview_wh[::-1])
