@@ -19,7 +19,7 @@ from MedLandmarkLib.models.catalogue import SchemeChannels, View, Weights, catal
 from MedLandmarkLib.models.lite import LiteNetwork
 from MedLandmarkLib.models.lite_set import LiteSet
 from MedLandmarkLib.models.store import load_model
-from MedLandmarkLib.models.tensors import write_tensors
+from MedLandmarkLib.models.tensors import TensorFile, write_tensors
 from MedLandmarkLib.resources import resource_path
 from MedLandmarkLib.training.initial_weights import load_trained_weights
 from MedLandmarkLib.training.joining import join_models
@@ -124,6 +124,52 @@ def test_channels_of_two_members_at_once_are_refused() -> None:
     assert network is together.members[1] and own == slice(0, 2)
     with pytest.raises(ValueError, match="not those of one member"):
         together.member(slice(2, 4))
+
+
+def with_stages_of(other: Path, folder: Path, stages: tuple[int, ...]) -> Path:
+    """A model whose trunk has another's convolutions in some stages."""
+    tensors, source = TensorFile(folder / "model.safetensors").mapped(), TensorFile(other / "model.safetensors")
+    for name in tensors:
+        if name.startswith(tuple(f"trunk.stages.{stage}." for stage in stages)) and "convolution" in name:
+            tensors[name] = source.read(name)
+    (folder / "model.safetensors").unlink()
+    sha256 = write_tensors(folder / "model.safetensors", tensors)
+    card = json.loads((folder / "card.json").read_text())
+    card["weights"]["sha256"] = sha256
+    (folder / "card.json").write_text(json.dumps(card))
+    return folder
+
+
+def test_what_members_have_in_common_is_stored_and_held_once(
+    a_joint_model: Path, an_adapted_model: Path, tmp_path: Path
+) -> None:
+    with_stages_of(a_joint_model, an_adapted_model, (5, 6))
+    models = [f"{a_joint_model}/", f"{an_adapted_model}/"]
+    together = tmp_path / "both"
+    card = join_models(together, models, "both")
+    assert card.architecture["shared"] == [{"member": 1, "of": 0, "stages": [5, 6]}]
+    network = load_model(f"{together}/").network
+    held = sum(parameter.numel() for parameter in network.parameters())
+    alone = [sum(p.numel() for p in load_model(model).network.parameters()) for model in models]
+    layers = [layer for stage in (5, 6) for layer in network.members[0].trunk.stages[stage].modules()]
+    shared = sum(layer.convolution.weight.numel() for layer in layers if hasattr(layer, "convolution"))
+    assert shared > 2_000_000 and held == sum(alone) - shared
+    apart = sum((folder / "model.safetensors").stat().st_size for folder in (a_joint_model, an_adapted_model))
+    assert card.size_bytes < apart - 3 * shared
+    # asked in turns: that one network has its normalisation multiplied in must not change the other's weights
+    for _ in range(2):
+        for scheme, model in (("fetal-head-4", an_adapted_model), ("a4c-4", a_joint_model)):
+            np.testing.assert_allclose(found_by(together, scheme), found_by(model, scheme), atol=1e-6)
+    loaded, picture = load_model(f"{together}/"), np.random.default_rng(5).integers(0, 255, (80, 90, 3), dtype=np.uint8)
+    detectors = [LandmarkDetector(scheme, loaded, device="cpu") for scheme in ("fetal-head-4", "a4c-4")]
+    for detector, model in zip(detectors, (an_adapted_model, a_joint_model), strict=True):
+        found = detector.peaks([picture])[0].picture_xy
+        np.testing.assert_allclose(found, found_by(model, detector.scheme.id), atol=1e-6)
+
+
+def test_a_member_shares_with_an_earlier_one_only() -> None:
+    with pytest.raises(ValueError, match="it must be a later one"):
+        LiteSet([{"keypoints": 3}, {"keypoints": 2}], [{"member": 0, "of": 1, "stages": [6]}])
 
 
 def test_models_that_take_pictures_otherwise_or_of_another_family_are_not_joined(

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from MedLandmarkLib.cli.application import app
 from MedLandmarkLib.errors import DatasetError, ModelError
 from MedLandmarkLib.models.lite import LiteNetwork
+from MedLandmarkLib.models.lite_set import common_stages
 from MedLandmarkLib.training.average import RunningAverage, learned_tensors
 from MedLandmarkLib.training.backbones import choose_backbone
 from MedLandmarkLib.training.batches import Batches
@@ -67,6 +68,10 @@ def a_fitting(canvases: Canvases, folder: Path, recipe: Recipe, validation: bool
         ("augmentation", {"head-19": "wild"}, "one of none, mild"),
         ("augmentation", 3, "one of none, mild"),
         ("learning_rate", float("nan"), "learning_rate is nan"),
+        ("frozen_stages", [7], "whole numbers from 0 to 6"),
+        ("frozen_stages", "56", "whole numbers from 0 to 6"),
+        ("frozen_stages", 5, "whole numbers from 0 to 6"),
+        ("frozen_stages", [5, 6], "unless a trained lite model is begun with"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(setting: str, value: object, words: str) -> None:
@@ -113,6 +118,17 @@ def test_an_adaptation_of_lite_changes_what_it_names_and_nothing_else(
     for part in learned:
         assert any(part in name for name in changed)
     assert any("running_mean" in name for name in changed)
+
+
+def test_frozen_stages_stay_as_they_are_and_all_else_learns(canvases: Canvases, tmp_path: Path) -> None:
+    recipe = Recipe(start="lite", frozen_stages=[5, 6], epochs=1, batch_size=3, warmup_steps=0, learning_rate=1e-2)
+    fitting = a_fitting(canvases, tmp_path, recipe)
+    before = {name: tensor.clone() for name, tensor in fitting.network.state_dict().items()}
+    trained = fitting.run()
+    changed = {name for name, tensor in trained.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert not any(name.startswith(("trunk.stages.5.", "trunk.stages.6.")) for name in changed)
+    assert {name for name in before if name.startswith("trunk.stages.4.")} <= changed
+    assert common_stages(trained, embedded_member("a4c-4")[0]) == [5, 6]
 
 
 def test_lite_is_adapted_only_from_a_trained_model() -> None:

@@ -187,11 +187,12 @@ class ConvolutionNorm(nn.Module):
         )
         self.norm = DomainNorm(out_channels, domains)
         self.is_active = is_active
+        self.is_shared = False  # whether another layer has the same convolution
         self._folded: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None
 
     def for_inference(self) -> None:
         self._folded = {}
-        if len(self.norm.running_mean) == 1:  # nothing is held twice then
+        if len(self.norm.running_mean) == 1 and not self.is_shared:  # nothing is held twice then
             weight, bias = self._with_norm(0)
             self.convolution.weight = nn.Parameter(weight, requires_grad=False)
             self._folded[0] = self.convolution.weight, bias

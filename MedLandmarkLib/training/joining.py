@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,7 +13,7 @@ from ..errors import ModelError
 from ..models.catalogue import ModelCard, SchemeChannels, Weights
 from ..models.folder import CARD_NAME, WEIGHTS_NAME, checked_id, disk_errors_explained, write_json
 from ..models.lite import LiteNetwork
-from ..models.lite_set import FAMILY, LiteSet
+from ..models.lite_set import FAMILY, LiteSet, common_stages
 from ..models.loading import LoadedModel
 from ..models.store import load_model
 from ..models.tensors import write_tensors
@@ -31,6 +32,7 @@ def join_models(
 
     models: ids or folders. A scheme that several know is taken from the last, or from the one of them that `taken`
     names for it. Title, licence and input are those of the first; confidence and accuracy of each scheme come along.
+    Stages of a trunk that a training left as they were (`frozen_stages`) are stored once.
     half: keep the convolutions' weights in float16, half the size. Raises ModelError where a model is no lite network
     or takes another input than the first, where `taken` does not fit, or where the folder is not empty.
     """
@@ -45,7 +47,8 @@ def join_models(
     owner = {scheme: number for number, one in enumerate(loaded) for scheme in one.card.schemes}
     for scheme, model in (taken or {}).items():
         owner[scheme] = _number_of(model, scheme, models, loaded)
-    together = LiteSet([one.card.architecture for one in loaded])
+    architecture = _architecture(loaded)
+    together = LiteSet(**architecture)
     for member, one in zip(together.members, loaded, strict=True):
         member.load_state_dict(one.network.state_dict())
     with disk_errors_explained(folder):
@@ -55,7 +58,7 @@ def join_models(
             size_bytes = partial.stat().st_size
         for scheme, number in owner.items():
             _copy_arrays(loaded[number].card, scheme, folder)
-        card = _joined_card(loaded, together, owner, model_id)
+        card = replace(_joined_card(loaded, together, owner, model_id), architecture=architecture)
         card = replace(card, weights=Weights(WEIGHTS_NAME, sha256, size_bytes))
         write_json(folder / CARD_NAME, card.to_json())
     return card
@@ -79,9 +82,19 @@ def _check(one: LoadedModel, first: LoadedModel) -> None:
 
 def _stored(together: LiteSet, half: bool) -> dict[str, torch.Tensor]:
     """Convolutions lose nothing that matters in float16; statistics could leave its range."""
-    return {
-        name: tensor.half() if half and tensor.dim() == 4 else tensor for name, tensor in together.state_dict().items()
-    }
+    return {name: tensor.half() if half and tensor.dim() == 4 else tensor for name, tensor in together.stored().items()}
+
+
+def _architecture(loaded: Sequence[LoadedModel]) -> dict[str, Any]:
+    """The arguments of the set: those of its members, and which stages are the same in several."""
+    shared = []
+    for number, one in enumerate(loaded):
+        common = ((other, common_stages(one.network, loaded[other].network)) for other in range(number))
+        other, stages = max(common, key=lambda found: len(found[1]), default=(0, []))
+        if stages:
+            shared.append({"member": number, "of": other, "stages": stages})
+    members = [one.card.architecture for one in loaded]
+    return {"members": members, "shared": shared} if shared else {"members": members}
 
 
 def _joined_card(loaded: Sequence[LoadedModel], together: LiteSet, owner: dict[str, int], model_id: str) -> ModelCard:
@@ -100,7 +113,6 @@ def _joined_card(loaded: Sequence[LoadedModel], together: LiteSet, owner: dict[s
         first,
         id=model_id,
         family=FAMILY,
-        architecture={"members": [one.card.architecture for one in loaded]},
         schemes=schemes,
         accuracy=tuple(entry for card, own in kept for entry in card.accuracy if entry.get("scheme") in own),
         confidence=confidence or None,

@@ -60,6 +60,8 @@ class LiteBackbone(Backbone):
         else:
             load_trained_weights(network, channels, self.recipe.start)
         _freeze(network, self.recipe.adapt)
+        for stage in self.recipe.frozen_stages:
+            network.trunk.stages[stage].requires_grad_(False)
         return network
 
     def layers_from_end(self, name: str) -> int | None:

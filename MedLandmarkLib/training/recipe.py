@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _POSITIVE = ("learning_rate", "trunk_learning_rate", "sigma", "gradient_clip")
 _WHOLE = ("epochs", "batch_size", "accumulate", "validate_every", "lora_qkv_rank", "lora_proj_rank")
 _WHOLE_OR_NONE = ("cases_per_epoch", "patience", "checkpoint_every")
+_STAGES = 7  # of lite's trunk
 _USUAL_AUGMENTATION = "mild"
 _SHARES = ("holdout", "ema_decay", "lora_dropout")
 
@@ -34,6 +35,8 @@ class Recipe:
     backbone: "lite", a Sapiens by name ("sapiens-0.3b"), or "sapiens" for the size of the model it starts from.
     adapt: what is learned. "full": everything; "head": what follows the trunk; "norms": the normalisations and the
     last layer; "lora": low-rank matrices beside Sapiens' qkv and proj, and the head.
+    frozen_stages: of lite's trunk (0 to 6) whose convolutions and normalisations stay as the first weights have them; a
+    model that is joined with the one it began with then needs no room for them again.
     trunk_learning_rate applies to the pretrained trunk, learning_rate to what follows it; each layer further from the
     trunk's end learns layer_decay times slower (BEiT; Bao et al., ICLR 2022, section 3).
     batch_size: images that go through the network together; `accumulate` of them make a step, on each device.
@@ -55,6 +58,7 @@ class Recipe:
 
     backbone: str = LITE
     adapt: str = "full"
+    frozen_stages: Sequence[int] = ()
     epochs: int = 60
     batch_size: int = 8
     accumulate: int = 1
@@ -96,6 +100,11 @@ class Recipe:
             self._require(name, _is_number(value) and 0.0 <= value < 1.0, "a share, 0 up to below 1")
         is_possible = _is_whole(self.views, 1) and self.views <= MOST_LOOKS
         self._require("views", is_possible, f"a whole number from 1 to {MOST_LOOKS}")
+        frozen = self.frozen_stages
+        is_possible = isinstance(frozen, (list, tuple)) and all(_is_whole(one, 0) and one < _STAGES for one in frozen)
+        self._require("frozen_stages", is_possible, f"a list of whole numbers from 0 to {_STAGES - 1}")
+        is_possible = not frozen or (self.is_lite and self.start != "imagenet")
+        self._require("frozen_stages", is_possible, "empty, unless a trained lite model is begun with")
         self._require("auxiliary", isinstance(self.auxiliary, bool), "true or false")
         for name in ("seed", "warmup_steps"):
             self._require(name, _is_whole(getattr(self, name), 0), "a whole number of at least 0")
