@@ -78,7 +78,7 @@ def detect_command(
         outputs = [path for stem in stems.values() for path in output_paths(output, stem, figure)]
         outputs += [path for stem in stems.values() for path in clip_output_paths(output, stem, figure, overlay, True)]
         refuse_to_overwrite(images, outputs)
-        detector = open_detector(scheme, model, device, precision.value, flip, whole_volumes=slice_index is None)
+        detector = open_detector(scheme, model, device, precision.value, flip, None if slice_index is None else False)
         output.mkdir(parents=True, exist_ok=True)
 
         def detect_in(path: Path, bar: Progress) -> None:
@@ -101,11 +101,11 @@ def open_detector(
     device: str = "auto",
     precision: str = "fp32",
     flip: bool | None = None,
-    whole_volumes: bool = False,
+    whole_volumes: bool | None = False,
 ) -> LandmarkDetector | VolumeDetector | AtlasDetector:
     """The detector for a scheme, with its model loaded. Raises SchemeError, ModelError.
 
-    whole_volumes: a model that was made for volumes is to search all of them, and not a slice.
+    whole_volumes: whether all of a volume is to be searched, and not a slice; None: if the model was made for volumes.
     """
     from ..models.own_scheme import scheme_known_to
 
@@ -114,7 +114,7 @@ def open_detector(
     from ..detection import LandmarkDetector, open_volume_detector
     from ..detection.opening import is_for_volumes
 
-    if whole_volumes and is_for_volumes(model):
+    if is_for_volumes(model) if whole_volumes is None else whole_volumes:
         return open_volume_detector(definition, model, device=device, precision=precision, flip=flip)
     return LandmarkDetector(definition, model, device=device, precision=precision, flip=flip)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..models.choice import choose_model
 from . import options
 from .console import plain_errors
 from .detect import open_detector, report
@@ -92,7 +91,7 @@ def volume_command(
         images = images_among(inputs)
         stems = output_stems(images)
         refuse_to_overwrite(images, [path for stem in stems.values() for path in _outputs(output, stem, task, figure)])
-        detector = _open(task, scheme, model, device, precision.value, flip)
+        detector = open_detector(scheme, model, device, precision.value, flip, task.kind == "whole")
         output.mkdir(parents=True, exist_ok=True)
 
         def detect_in(path: Path, bar: Progress) -> None:
@@ -101,20 +100,6 @@ def volume_command(
                 report(detection, path, written, quiet, is_single=len(images) == 1)
 
         for_each_image(images, detect_in, verbose)
-
-
-def _open(
-    task: VolumeTask, scheme: str, model: str | None, device: str, precision: str, flip: bool | None
-) -> VolumeDetector | AtlasDetector | LandmarkDetector:
-    if task.kind != "whole":
-        return open_detector(scheme, model, device, precision, flip)
-    from ..models.own_scheme import scheme_known_to
-
-    definition = scheme_known_to(scheme, model)
-    chosen = choose_model(definition, model)
-    from ..detection import open_volume_detector
-
-    return open_volume_detector(definition, chosen, device=device, precision=precision, flip=flip)
 
 
 def _detections(
