@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +55,11 @@ def test_renewed_labels_keep_the_annotated_points_and_weigh_the_others_by_their_
     labels = PseudoLabels.from_matching(annotated, points[2:], torch.full((28, 6), 4.0), DIAGONAL)
     spread = torch.full((30, 6), 1.0)
     spread[5, 2] = 40.0
-    renewed = labels.renewed(points + 1.0, spread, DIAGONAL)
+    found = points + torch.randn(points.shape, generator=torch.Generator().manual_seed(1))
+    renewed = replace(labels, anchor_xy=None).renewed(found, spread, DIAGONAL)
     assert torch.equal(renewed.canvas_xy[:2], annotated)
     assert (renewed.weight[:2] == 1.0).all()
-    assert torch.equal(renewed.canvas_xy[2:], points[2:] + 1.0)
+    assert torch.equal(renewed.canvas_xy[2:], found[2:])
     assert renewed.weight[5, 2] < 0.01 < 0.9 < renewed.weight[6, 2]
 
 
@@ -73,7 +75,8 @@ def test_one_landmark_can_be_taken_out_and_put_back():
     points = shapes(15)
     labels = PseudoLabels.from_matching(points[:1], points[1:], torch.zeros(14, 6), DIAGONAL)
     own = labels.of_landmark(3)
-    moved = PseudoLabels(own.canvas_xy + 5.0, own.weight * 0.5, own.fixed)
+    assert torch.equal(own.anchor_xy, labels.anchor_xy[:, 3:4])
+    moved = replace(own, canvas_xy=own.canvas_xy + 5.0, weight=own.weight * 0.5)
     together = labels.with_landmark(3, moved)
     others = torch.arange(6) != 3
     assert torch.equal(together.canvas_xy[:, others], labels.canvas_xy[:, others])
@@ -172,7 +175,7 @@ def test_points_follow_pictures_that_are_bent_and_those_that_leave_are_unknown()
 def test_a_landmark_that_a_network_lost_in_most_pictures_keeps_its_labels():
     points = shapes(30)
     labels = PseudoLabels.from_matching(points[:1], points[1:], torch.full((29, 6), 4.0), DIAGONAL)
-    lost = points + 1.0
+    lost = points.clone()
     lost[:, 4] += torch.tensor([0.0, 300.0])  # in all pictures alike: no shape tells
     lost[7, 2] += 300.0  # in one picture: a slip
     renewed = labels.renewed(lost, torch.full((30, 6), 1.0), DIAGONAL)
@@ -180,6 +183,32 @@ def test_a_landmark_that_a_network_lost_in_most_pictures_keeps_its_labels():
     assert torch.equal(renewed.weight[:, 4], labels.weight[:, 4])
     assert torch.equal(renewed.canvas_xy[1:, 0], lost[1:, 0])
     assert renewed.weight[7, 2] == 0.0
+
+
+def test_what_the_answers_have_in_common_off_the_anchors_is_taken_back():
+    points = shapes(31)
+    noise = torch.randn(points.shape, generator=torch.Generator().manual_seed(2))
+    labels = PseudoLabels.from_matching(points[:1], points[1:], torch.full((30, 6), 4.0), DIAGONAL)
+    drifted = points + noise
+    drifted[:, 1] += torch.tensor([-6.0, 3.0])
+    renewed = labels.renewed(drifted, torch.full((31, 6), 1.0), DIAGONAL)
+    free = replace(labels, anchor_xy=None).renewed(drifted, torch.full((31, 6), 1.0), DIAGONAL)
+    assert (free.canvas_xy - points)[1:, 1].median(dim=0).values.norm() > 5.0
+    assert (renewed.canvas_xy - points)[1:, 1].median(dim=0).values.norm() < 0.1
+    taken_back = (renewed.canvas_xy - free.canvas_xy)[1:, 0]  # the same in all pictures
+    assert torch.allclose(taken_back, taken_back[:1], atol=1e-3)
+    assert torch.equal(renewed.canvas_xy[0], points[0])
+    again = renewed.renewed(drifted + 4.0, torch.full((31, 6), 1.0), DIAGONAL)  # the anchors stay the first ones
+    assert torch.allclose(again.canvas_xy, renewed.canvas_xy, atol=1e-3)
+
+
+def test_an_answer_far_off_its_anchor_counts_less():
+    points = shapes(31, noise=6.0)
+    labels = PseudoLabels.from_matching(points[:1], points[1:], torch.full((30, 6), 4.0), DIAGONAL)
+    answers = points.clone()
+    answers[9, 5] += torch.tensor([12.0, 0.0])
+    weight = labels.renewed(answers, torch.full((31, 6), 1.0), DIAGONAL).weight
+    assert weight[9, 5] < 0.5 < 0.9 < weight[8, 5]
 
 
 def test_labels_that_were_nowhere_may_be_found_and_a_gallery_of_annotated_pictures_alone_is_renewed():

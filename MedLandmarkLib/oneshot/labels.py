@@ -19,12 +19,14 @@ _RUNAWAY = 0.02  # of the diagonal, 6 mm on a cephalogram: what most pictures' l
 class PseudoLabels:
     """canvas_xy: (N, K, 2) canvas px; weight: (N, K), 0..1, 0 where nothing is believed. Annotated pictures come first.
 
-    fixed: how many of them there are; their points stay and weigh 1.
+    fixed: how many of them there are; their points stay and weigh 1. anchor_xy: (N, K, 2) canvas px, NaN where nothing
+    is known, where matching found the landmarks; None where it is not to be kept to.
     """
 
     canvas_xy: torch.Tensor
     weight: torch.Tensor
     fixed: int
+    anchor_xy: torch.Tensor | None = None
 
     @classmethod
     def from_matching(
@@ -34,36 +36,50 @@ class PseudoLabels:
         known = template_xy.isfinite().all(dim=-1)
         points = torch.cat((template_xy, canvas_xy))
         labels = cls(points, torch.cat((known.float(), torch.ones_like(return_px))), len(template_xy))
-        return labels.renewed(points, torch.cat((torch.zeros_like(known, dtype=torch.float32), return_px)), diagonal)
+        first = labels.renewed(points, torch.cat((torch.zeros_like(known, dtype=torch.float32), return_px)), diagonal)
+        is_believed = (first.weight > 0)[..., None]
+        return replace(first, anchor_xy=torch.where(is_believed, points, torch.full_like(points, torch.nan)))
 
     def renewed(self, canvas_xy: torch.Tensor, spread_px: torch.Tensor, diagonal: float) -> PseudoLabels:
         """With new points for the pictures that nobody annotated; what slipped off the shape weighs nothing.
 
-        A landmark that would move far in most pictures keeps its labels: a network that learns from its own answers may
-        lose one altogether, in all pictures alike, which neither the shape nor other views would show.
+        A network that learns from its own answers drifts, in all pictures alike, which neither the shape nor other
+        views would show. So its answers are moved back by what they lie off the anchors in the median picture, and
+        count the less the farther each then still is from its anchor; a landmark that would move far in most pictures
+        was lost, and keeps its labels.
         canvas_xy: (N, K, 2); spread_px: (N, K), how far a point may be off; diagonal: of the canvas, px.
         """
-        points = torch.cat((self.canvas_xy[: self.fixed], canvas_xy[self.fixed :]))
+        answered = points = torch.cat((self.canvas_xy[: self.fixed], canvas_xy[self.fixed :]))
+        if self.anchor_xy is not None and len(points) > self.fixed:
+            points, off = self._without_drift(points)
+            spread_px = torch.hypot(spread_px, off)
         weight = torch.exp(-0.5 * (spread_px / (_CERTAIN * diagonal)).square())
         weight = torch.where(points.isfinite().all(dim=-1), weight, torch.zeros_like(weight))
         weight = weight * ~slips(points, weight, diagonal)
         if len(points) > self.fixed:
-            moved = (points - self.canvas_xy)[self.fixed :].norm(dim=-1)
+            moved = (answered - self.canvas_xy)[self.fixed :].norm(dim=-1)
             is_lost = moved.nanmedian(dim=0).values > _RUNAWAY * diagonal
             points = torch.where(is_lost[:, None], self.canvas_xy, points)
             weight = torch.where(is_lost, self.weight, weight)
-        return PseudoLabels(points, torch.cat((self.weight[: self.fixed], weight[self.fixed :])), self.fixed)
+        return replace(self, canvas_xy=points, weight=torch.cat((self.weight[: self.fixed], weight[self.fixed :])))
+
+    def _without_drift(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Points without what they have in common off the anchors, and (N, K) px how far each lies from its own."""
+        off = points - self.anchor_xy
+        drift = off[self.fixed :].nanmedian(dim=0).values.nan_to_num(0.0)
+        drift = drift * (torch.arange(len(points)) >= self.fixed)[:, None, None]
+        return points - drift, (off - drift).norm(dim=-1).nan_to_num(0.0)
 
     def of_the_annotated(self) -> PseudoLabels:
         """With belief in nothing but the annotated pictures."""
         weight = self.weight.clone()
         weight[self.fixed :] = 0.0
-        return replace(self, weight=weight)
+        return replace(self, weight=weight, anchor_xy=None)
 
     def of_landmark(self, number: int) -> PseudoLabels:
-        return replace(
-            self, canvas_xy=self.canvas_xy[:, number : number + 1], weight=self.weight[:, number : number + 1]
-        )
+        own = slice(number, number + 1)
+        anchor_xy = None if self.anchor_xy is None else self.anchor_xy[:, own]
+        return replace(self, canvas_xy=self.canvas_xy[:, own], weight=self.weight[:, own], anchor_xy=anchor_xy)
 
     def with_landmark(self, number: int, own: PseudoLabels) -> PseudoLabels:
         """With another's labels for one landmark."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +48,7 @@ class Windows:
         deviation = 1.4826 * (judged.likeness - usual).abs().median()
         unlike = judged.likeness < usual - _UNLIKE * deviation.clamp_min(0.01)
         unlike[: labels.fixed] = False
-        self.labels = PseudoLabels(labels.canvas_xy, labels.weight * ~unlike[:, None], labels.fixed)
+        self.labels = replace(labels, weight=labels.weight * ~unlike[:, None])
         self.bank = self.labels.most_certain(_BANK_SIZE)
 
     def draw(self, seed: int) -> Batch:
