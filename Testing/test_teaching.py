@@ -17,6 +17,7 @@ from MedLandmarkLib.errors import DatasetError, DetectionCancelled
 from MedLandmarkLib.image import read_image
 from MedLandmarkLib.landmark import Status
 from MedLandmarkLib.models.store import load_model
+from MedLandmarkLib.oneshot import joint
 from MedLandmarkLib.oneshot.choice import propose_template
 from MedLandmarkLib.oneshot.request import METHODS, TeachRequest, TeachSettings, Template
 from MedLandmarkLib.oneshot.teaching import teach
@@ -91,6 +92,18 @@ def test_a_teaching_that_is_stopped_in_every_phase_keeps_its_best_model_and_goes
     whole = teach(a_request, tmp_path, device="cpu")
     assert whole.is_complete
     assert load_model(f"{whole.model}/").card.family == "fusion"
+
+
+def test_a_finished_joint_network_is_taken_as_it_is(a_folder_of_pictures, tmp_path, monkeypatch):
+    request = request_for(a_folder_of_pictures, replace(SMALLEST, method="joint"))
+    first = teach(request, tmp_path, device="cpu")
+    weights, labels = weights_of(first), (tmp_path / "labels-joint.safetensors").read_bytes()
+    monkeypatch.setattr(joint, "taught_points", None)  # no labels are renewed
+    again = teach(request, tmp_path, device="cpu")
+    assert again.is_complete and again.estimate == first.estimate is not None
+    assert (tmp_path / "labels-joint.safetensors").read_bytes() == labels
+    for name, tensor in weights_of(again).items():
+        assert torch.equal(tensor, weights[name])
 
 
 def test_instant_matching_finds_the_corners_of_the_other_pictures(tmp_path, a_folder_of_pictures):

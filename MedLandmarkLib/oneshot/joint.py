@@ -13,7 +13,7 @@ from ..training.augmentation import AUGMENTATIONS
 from ..training.initial_weights import load_imagenet_trunk
 from .fitting import LabelFitting, Schedule
 from .labels import PseudoLabels
-from .phases import PhaseContext
+from .phases import KeptLabels, PhaseContext
 from .request import JOINT
 from .whole import WholePictures, taught_points
 
@@ -38,7 +38,9 @@ class JointPhase:
         is_enough = gallery.template_count >= _ENOUGH_ANNOTATED
         first = self.labels.of_the_annotated() if is_enough else self.labels
         bend = AUGMENTATIONS["bent"].bend if is_enough else 0.0
-        source = WholePictures(gallery, context.kept_labels(JOINT) or first, BATCH, bend)
+        kept = context.kept_labels(JOINT, first)
+        context.teller.estimated(kept.spread_px, gallery)
+        source = WholePictures(gallery, kept.labels, BATCH, bend)
         schedule = Schedule(context.steps(STEPS), BATCH, sigma=SIGMA)
         fitting = LabelFitting(
             network, source.draw, schedule, device=context.device, seed=context.request.settings.seed,
@@ -47,14 +49,14 @@ class JointPhase:
         report = context.teller.part(JOINT)
         for share in (*(_LATE_RENEWALS if is_enough else _RENEWALS), 1.0):
             step = round(share * schedule.steps)
-            if fitting.step < step or share == 1.0:
+            if kept.step < step:
                 fitting.run_to(
                     step,
                     progress=lambda fraction, text: report(0.9 * fraction, f"Joint network: {text}"),
                     should_stop=context.should_stop,
                 )
-                source.labels = self._renewed(fitting, source.labels, step)
                 fitting.save()
+                source.labels = self._renewed(fitting, source.labels, step)
         trained = fitting.result()
         context.write_model(
             trained, JOINT, keypoints=gallery.landmark_count, width=WIDTH, sigma=SIGMA, activation="softmax",
@@ -62,13 +64,13 @@ class JointPhase:
         )  # fmt: skip
         return source.labels, trained
 
-    def _renewed(self, fitting: LabelFitting, labels: PseudoLabels, seed: int) -> PseudoLabels:
+    def _renewed(self, fitting: LabelFitting, labels: PseudoLabels, step: int) -> PseudoLabels:
         context = self.context
         with fitting.teacher() as teacher:
             points, spread = taught_points(
-                teacher, context.gallery, seed, device=context.device, should_stop=context.should_stop
+                teacher, context.gallery, step, device=context.device, should_stop=context.should_stop
             )
         context.teller.estimated(spread, context.gallery)
         renewed = labels.renewed(points, spread, context.diagonal)
-        context.keep_labels(JOINT, renewed)
+        context.keep_labels(JOINT, KeptLabels(renewed, spread, step))
         return renewed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +35,15 @@ class Phase(Protocol):
 
 
 @dataclass(frozen=True)
+class KeptLabels:
+    """Labels as they were renewed after so many steps; spread_px: (N, K), how far the answers then lay apart."""
+
+    labels: PseudoLabels
+    spread_px: torch.Tensor
+    step: int
+
+
+@dataclass(frozen=True)
 class PhaseContext:
     """What every part is given."""
 
@@ -60,18 +69,21 @@ class PhaseContext:
         )
         write_taught_model(self.folder / "model", network, method, architecture, self.request, self.gallery, told)
 
-    def keep_labels(self, name: str, labels: PseudoLabels) -> None:
+    def keep_labels(self, name: str, kept: KeptLabels) -> None:
         """For a run that is resumed, and for whoever wants to look at them."""
+        tensors = {"canvas_xy": kept.labels.canvas_xy, "weight": kept.labels.weight, "spread_px": kept.spread_px}
         with replacing(self.folder / f"labels-{name}.safetensors") as partial:
-            write_tensors(partial, {"canvas_xy": labels.canvas_xy, "weight": labels.weight})
+            write_tensors(partial, tensors, {"step": kept.step})
 
-    def kept_labels(self, name: str) -> PseudoLabels | None:
-        """What `keep_labels` wrote for as many pictures and landmarks; None where there is none."""
+    def kept_labels(self, name: str, first: PseudoLabels) -> KeptLabels:
+        """What `keep_labels` wrote; the first labels where it did not yet, or not for these pictures."""
         path = self.folder / f"labels-{name}.safetensors"
+        begun = KeptLabels(first, torch.full_like(first.weight, math.nan), 0)
         if not path.is_file():
-            return None
-        tensors = TensorFile(path).mapped()
-        points, weight = tensors["canvas_xy"].clone(), tensors["weight"].clone()
-        if points.shape[:2] != (len(self.gallery), self.gallery.landmark_count):
-            return None
-        return PseudoLabels(points, weight, self.gallery.template_count)
+            return begun
+        file = TensorFile(path)
+        tensors = {key: tensor.clone() for key, tensor in file.mapped().items()}
+        if "spread_px" not in tensors or tensors["canvas_xy"].shape != first.canvas_xy.shape:
+            return begun
+        labels = replace(first, canvas_xy=tensors["canvas_xy"], weight=tensors["weight"])
+        return KeptLabels(labels, tensors["spread_px"], file.note["step"])

@@ -6,6 +6,8 @@ Each starts from the joint network, sees windows around its landmark, and renews
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from ..models.lite import LiteNetwork
@@ -15,7 +17,7 @@ from ..training.files import load_checkpoint
 from .fitting import LabelFitting, Schedule
 from .joint import SIGMA, WIDTH
 from .labels import PseudoLabels
-from .phases import PhaseContext
+from .phases import KeptLabels, PhaseContext
 from .request import SPECIALISTS
 from .windows import Windows
 
@@ -43,7 +45,7 @@ class SpecialistsPhase:
             labels = labels.with_landmark(number, own)
             spreads[:, number] = spread[:, 0]
             context.teller.estimated(spreads, context.gallery)
-        context.keep_labels(SPECIALISTS, labels)
+        context.keep_labels(SPECIALISTS, KeptLabels(labels, spreads, context.steps(STEPS)))
         context.write_model(
             specialists, SPECIALISTS, keypoints=count, window=self.window, width=WIDTH, sigma=SIGMA, taught=taught
         )
@@ -57,7 +59,8 @@ class SpecialistsPhase:
         kept = load_checkpoint(path)
         if kept is not None:
             network.load_state_dict(kept["network"])
-            return network, PseudoLabels(kept["canvas_xy"], kept["weight"], labels.fixed), kept["spread"]
+            own = replace(labels, canvas_xy=kept["canvas_xy"], weight=kept["weight"])
+            return network, own, kept["spread"]
         source = Windows(context.gallery, labels, self.window, BATCH)
         schedule = Schedule(
             context.steps(STEPS), BATCH, learning_rate=8e-4, trunk_learning_rate=3e-4, ema_decay=0.98, sigma=SIGMA,
