@@ -167,6 +167,18 @@ def test_what_members_have_in_common_is_stored_and_held_once(
         np.testing.assert_allclose(found, found_by(model, detector.scheme.id), atol=1e-6)
 
 
+def test_a_joined_model_takes_in_a_further_one(a_joint_model: Path, an_adapted_model: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    join_models(both, [f"{a_joint_model}/", f"{an_adapted_model}/"], "both")
+    third = write_model(tmp_path / "third", {"a4c-4": SchemeChannels(0, 4, (97, 65))}, seed=9)
+    with_stages_of(an_adapted_model, third, (6,))
+    card = join_models(tmp_path / "three", [f"{both}/", f"{third}/"], "three")
+    assert card.architecture["shared"] == [{"member": 2, "of": 1, "stages": [6]}]
+    assert card.channels("a4c-4").first == 12 and card.channels("fetal-head-4").first == 8
+    for scheme, model in (("fetal-head-4", an_adapted_model), ("a4c-4", third)):
+        np.testing.assert_allclose(found_by(tmp_path / "three", scheme), found_by(model, scheme), atol=1e-6)
+
+
 def test_a_member_shares_with_an_earlier_one_only() -> None:
     with pytest.raises(ValueError, match="it must be a later one"):
         LiteSet([{"keypoints": 3}, {"keypoints": 2}], [{"member": 0, "of": 1, "stages": [6]}])
@@ -178,10 +190,8 @@ def test_models_that_take_pictures_otherwise_or_of_another_family_are_not_joined
     other = write_model(tmp_path / "other", {"head-19": SchemeChannels(0, 19)}, seed=4, padding=1.3)
     with pytest.raises(ModelError, match="'other' takes its pictures otherwise than 'joint'"):
         join_models(tmp_path / "new", [f"{a_joint_model}/", f"{other}/"], "new")
-    both = tmp_path / "both"
-    join_models(both, [f"{a_joint_model}/", f"{a_joint_model}/"], "both")
     with pytest.raises(ModelError, match="only lite networks"):
-        join_models(tmp_path / "new", [f"{both}/", f"{a_joint_model}/"], "new")
+        join_models(tmp_path / "new", ["afids", f"{a_joint_model}/"], "new")
     with pytest.raises(ModelError, match="is not empty"):
         join_models(a_joint_model, [f"{a_joint_model}/", f"{a_joint_model}/"], "both")
     with pytest.raises(ModelError, match="cannot be a model's id"):

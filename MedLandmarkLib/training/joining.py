@@ -30,11 +30,12 @@ def join_models(
 ) -> ModelCard:
     """Write a model of family "lite-set" into `folder` (new or empty); its card.
 
-    models: ids or folders. A scheme that several know is taken from the last, or from the one of them that `taken`
-    names for it. Title, licence and input are those of the first; confidence and accuracy of each scheme come along.
-    Stages of a trunk that a training left as they were (`frozen_stages`) are stored once.
-    half: keep the convolutions' weights in float16, half the size. Raises ModelError where a model is no lite network
-    or takes another input than the first, where `taken` does not fit, or where the folder is not empty.
+    models: ids or folders; of a model that was joined itself, all members come along. A scheme that several know is
+    taken from the last, or from the one of them that `taken` names for it. Title, licence and input are those of the
+    first; confidence and accuracy of each scheme come along. Stages of a trunk that a training left as they were
+    (`frozen_stages`) are stored once. half: keep the convolutions' weights in float16, half the size.
+    Raises ModelError where a model is no lite network or takes another input than the first, where `taken` does not
+    fit, or where the folder is not empty.
     """
     if len(models) < 2:
         raise ModelError("One model is not to be joined; name at least two.")
@@ -47,10 +48,12 @@ def join_models(
     owner = {scheme: number for number, one in enumerate(loaded) for scheme in one.card.schemes}
     for scheme, model in (taken or {}).items():
         owner[scheme] = _number_of(model, scheme, models, loaded)
-    architecture = _architecture(loaded)
+    networks = [_members(one) for one in loaded]
+    architecture = _architecture(loaded, [network for own in networks for network in own])
     together = LiteSet(**architecture)
-    for member, one in zip(together.members, loaded, strict=True):
-        member.load_state_dict(one.network.state_dict())
+    for member, network in zip(together.members, (one for own in networks for one in own), strict=True):
+        member.load_state_dict(network.state_dict())
+    starts = [together.first_channel(sum(map(len, networks[:number]))) for number in range(len(loaded))]
     with disk_errors_explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / WEIGHTS_NAME) as partial:
@@ -58,7 +61,7 @@ def join_models(
             size_bytes = partial.stat().st_size
         for scheme, number in owner.items():
             _copy_arrays(loaded[number].card, scheme, folder)
-        card = replace(_joined_card(loaded, together, owner, model_id), architecture=architecture)
+        card = replace(_joined_card(loaded, starts, owner, model_id), architecture=architecture)
         card = replace(card, weights=Weights(WEIGHTS_NAME, sha256, size_bytes))
         write_json(folder / CARD_NAME, card.to_json())
     return card
@@ -73,7 +76,7 @@ def _number_of(model: str, scheme: str, models: Sequence[str], loaded: Sequence[
 
 
 def _check(one: LoadedModel, first: LoadedModel) -> None:
-    if not isinstance(one.network, LiteNetwork):
+    if not isinstance(getattr(one, "network", None), (LiteNetwork, LiteSet)):  # an atlas has none
         raise ModelError(f"Model '{one.card.id}' is of family '{one.card.family}'; only lite networks can be joined.")
     sizes = {"size_wh": first.card.input.size_wh, "heatmap_size_wh": first.card.input.heatmap_size_wh}
     if replace(one.card.input, **sizes) != first.card.input:
@@ -85,24 +88,32 @@ def _stored(together: LiteSet, half: bool) -> dict[str, torch.Tensor]:
     return {name: tensor.half() if half and tensor.dim() == 4 else tensor for name, tensor in together.stored().items()}
 
 
-def _architecture(loaded: Sequence[LoadedModel]) -> dict[str, Any]:
+def _members(one: LoadedModel) -> list[LiteNetwork]:
+    return list(one.network.members) if isinstance(one.network, LiteSet) else [one.network]
+
+
+def _architecture(loaded: Sequence[LoadedModel], networks: Sequence[LiteNetwork]) -> dict[str, Any]:
     """The arguments of the set: those of its members, and which stages are the same in several."""
     shared = []
-    for number, one in enumerate(loaded):
-        common = ((other, common_stages(one.network, loaded[other].network)) for other in range(number))
+    for number, network in enumerate(networks):
+        common = ((other, common_stages(network, networks[other])) for other in range(number))
         other, stages = max(common, key=lambda found: len(found[1]), default=(0, []))
         if stages:
             shared.append({"member": number, "of": other, "stages": stages})
-    members = [one.card.architecture for one in loaded]
+    given = [one.card.architecture for one in loaded]
+    members = [member for arguments in given for member in arguments.get("members", [arguments])]
     return {"members": members, "shared": shared} if shared else {"members": members}
 
 
-def _joined_card(loaded: Sequence[LoadedModel], together: LiteSet, owner: dict[str, int], model_id: str) -> ModelCard:
+def _joined_card(
+    loaded: Sequence[LoadedModel], starts: Sequence[int], owner: dict[str, int], model_id: str
+) -> ModelCard:
+    """starts: where the channels of each model begin among those of the set."""
     first = loaded[0].card
     schemes: dict[str, SchemeChannels] = {}
     for scheme, number in owner.items():
         card = loaded[number].card
-        own, start = card.channels(scheme), together.first_channel(number)
+        own, start = card.channels(scheme), starts[number]
         size_wh = card.input_for(scheme).size_wh
         schemes[scheme] = replace(own, first=own.first + start, stop=own.stop + start, input_size_wh=size_wh)
     kept = [(one.card, {scheme for scheme, of in owner.items() if of == number}) for number, one in enumerate(loaded)]
