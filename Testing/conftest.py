@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from model_files import AlteredFile, ReferenceImport
+    from teaching_doubles import TeachDouble
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -74,3 +75,13 @@ def a_detector_double(monkeypatch: pytest.MonkeyPatch) -> type:
     monkeypatch.setattr(MedLandmarkLib.detection, "LandmarkDetector", DetectorDouble)
     monkeypatch.setattr(detect_module, "choose_model", lambda scheme, wanted=None: wanted or "lite")
     return DetectorDouble
+
+
+@pytest.fixture
+def a_teacher(monkeypatch: pytest.MonkeyPatch) -> TeachDouble:
+    """Commands and jobs that ask for the teaching get a stand-in for it."""
+    from teaching_doubles import TeachDouble, put_in_place
+
+    double = TeachDouble()
+    put_in_place(double, monkeypatch.setitem)
+    return double

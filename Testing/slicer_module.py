@@ -1,4 +1,7 @@
-"""What tests of the Slicer module share: the host, the module with a panel, and an engine for it."""
+"""What tests of the Slicer module share: the host, the module with a panel, and an engine for it.
+
+It needs slicer-core and PySide6 (extra `test`); see SlicerHost.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""`medlandmark teach` as a user meets it, with a stand-in for the teaching itself."""
+"""`medlandmark teach` as a user meets it, with a stand-in for the teaching, and last with the teaching itself."""
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import sys
@@ -13,67 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dataset_files import SHAPE, SIZE_WH, shape_points, write_folder
-from doubles import write_picture
+from dataset_files import SIZE_WH
+from teach_command import POINTS, a_folder, a_markups_file, invoke, refused, write_markups
 from teaching_doubles import TeachDouble, put_in_place
 from typer.testing import CliRunner
 
 from MedLandmarkLib.cli import app
-from MedLandmarkLib.errors import DatasetError
-from MedLandmarkLib.image import read_image
-from MedLandmarkLib.oneshot.examples import names_in, points_of, read_points, template_from_files
-from MedLandmarkLib.scheme import load_scheme, own_scheme
+from MedLandmarkLib.scheme import load_scheme
 
-POINTS = {"beak": (10.0, 20.5), "eye": (30.25, 12.0), "tail": (50.0, 70.0)}
-BIRD, _ = own_scheme(tuple(POINTS), "bird")
-
-
-@pytest.fixture
-def a_teacher(monkeypatch: pytest.MonkeyPatch) -> TeachDouble:
-    double = TeachDouble()
-    put_in_place(double, monkeypatch.setitem)
-    return double
-
-
-@pytest.fixture
-def a_folder(tmp_path: Path) -> Path:
-    """Six pictures, one of them broken, and a text."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for number in range(6):
-        write_picture(folder / f"p{number}.png", seed=number)
-    (folder / "p3.png").write_bytes(b"no picture at all")
-    (folder / "notes.txt").write_text("a note", encoding="utf-8")
-    return folder
-
-
-@pytest.fixture
-def a_markups_file(tmp_path: Path) -> Path:
-    return write_markups(tmp_path / "p0.mrk.json", POINTS)
-
-
-def write_markups(path: Path, points: dict[str, tuple[float, float] | None], description: str = "") -> Path:
-    """As Slicer saves points that were set on a picture without calibration: LPS, pixels of 1 mm."""
-    control_points = [
-        {"label": name, "position": [0, 0, 0] if xy is None else [xy[0], xy[1], 0.0], "description": description}
-        | {"positionStatus": "missing" if xy is None else "defined"}
-        for name, xy in points.items()
-    ]
-    markup = {"type": "Fiducial", "coordinateSystem": "LPS", "controlPoints": control_points}
-    path.write_text(json.dumps({"markups": [markup]}), encoding="utf-8")
-    return path
-
-
-def invoke(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["teach", *(str(argument) for argument in arguments)])
-
-
-def refused(*arguments: object) -> str:
-    """The one line on stderr of a command that does nothing."""
-    result = invoke(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    return " ".join(result.stderr.split())
+__all__ = ["a_folder", "a_markups_file"]
 
 
 # --- one example ---
@@ -144,189 +91,6 @@ def test_several_pairs_teach_together(a_teacher, a_folder: Path, tmp_path: Path)
     np.testing.assert_array_equal(a_teacher.request.templates[1].picture_xy, [(7, 8), (np.nan, np.nan), (5, 6)])
 
 
-def test_every_format_of_points_says_the_same(a_detector_double, tmp_path: Path) -> None:
-    picture = write_picture(tmp_path / "a.png")
-    command = ["detect", str(picture), "--scheme", "head-19", "--output", str(tmp_path / "out")]
-    assert CliRunner().invoke(app, command).exit_code == 0
-    scheme, image = load_scheme("head-19"), read_image(picture)
-    paths = [tmp_path / "out" / f"a.{ending}" for ending in ("mrk.json", "landmarks.json", "csv")]
-    tables = [read_points(path, image, scheme, with_predicted=True).picture_xy for path in paths]
-    for table in tables[1:]:
-        np.testing.assert_allclose(table, tables[0], atol=1e-5)
-    assert np.isnan(tables[0]).any(axis=1).sum() == 1, "the third is missing"
-    assert [names_in(path) for path in paths] == [scheme.names] * 3
-
-
-def test_the_points_of_a_dataset_table_are_read(tmp_path: Path) -> None:
-    table = tmp_path / "points.csv"
-    table.write_text("landmark,x,y\nbeak,1.5,2\ntail,3,4.25\neye,,\n", encoding="utf-8")
-    points = read_points(table, read_image(write_picture(tmp_path / "a.png")), BIRD)
-    np.testing.assert_array_equal(points.picture_xy, [(1.5, 2), (np.nan, np.nan), (3, 4.25)])
-
-
-def test_predictions_that_nobody_checked_are_left_out_unless_asked_for(tmp_path: Path) -> None:
-    table = tmp_path / "points.csv"
-    rows = ["landmark,i_px,j_px,status", "beak,1,2,accepted", "eye,3,4,predicted", "tail,5,6,doubtful"]
-    table.write_text("\n".join(rows), encoding="utf-8")
-    picture = write_picture(tmp_path / "a.png")
-    template, read = template_from_files(picture, table, BIRD)
-    assert np.isfinite(template.picture_xy).all(axis=1).tolist() == [True, False, False]
-    assert read.unchecked == ("eye", "tail")
-    template, read = template_from_files(picture, table, BIRD, with_predicted=True)
-    assert np.isfinite(template.picture_xy).all()
-    assert read.unchecked == ()
-    table.write_text("landmark,i_px,j_px,status\nbeak,1,2,predicted\n", encoding="utf-8")
-    with pytest.raises(DatasetError, match="nobody has placed, accepted or edited"):
-        template_from_files(picture, table, BIRD)
-
-
-# --- a dataset ---
-
-
-def poison_all_but(folder: Path, kept: set[str]) -> None:
-    """Make every reading of every other case such that looking at it fails, and state it of an image that is none."""
-    with (folder / "landmarks.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        if row["case"] not in kept:
-            row |= {"x": "poison", "y": "poison", "rater": "nobody", "landmark": "nothing"}
-    with (folder / "landmarks.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def test_the_readings_of_unannotated_images_are_never_looked_at(a_teacher, tmp_path: Path) -> None:
-    dataset = write_folder(tmp_path / "faces", 12)
-    poison_all_but(dataset, {"c01", "c04"})
-    result = invoke("--annotated", dataset, "--cases", "c01,c04", "--output", tmp_path / "run", "--id", "face")
-    assert result.exit_code == 0, result.output
-    request = a_teacher.request
-    assert [template.id for template in request.templates] == ["c01", "c04"]
-    for template, number in zip(request.templates, (1, 4), strict=True):
-        np.testing.assert_allclose(template.picture_xy, list(shape_points(number).values()), atol=1e-3)
-    assert {path.name for path in request.image_paths} == {f"c{n:02}.png" for n in range(12) if n % 3}
-    assert request.scheme.names == tuple(SHAPE)
-
-
-def test_a_folder_of_images_needs_none_of_the_tables_beside_it(a_teacher, a_folder, a_markups_file, tmp_path) -> None:
-    dataset = write_folder(tmp_path / "faces", 6)
-    (dataset / "landmarks.csv").unlink()
-    pair = ("--template", a_folder / "p0.png", "--points", a_markups_file)
-    assert invoke(dataset / "images", *pair, "--output", tmp_path / "run").exit_code == 0
-    assert len(a_teacher.request.image_paths) == 6
-
-
-def test_the_cases_drawn_follow_from_the_seed(a_teacher, tmp_path: Path) -> None:
-    dataset = write_folder(tmp_path / "faces", 24)
-    drawn = []
-    for run, seed in enumerate((1, 1, 2)):
-        invoke("--annotated", dataset, "--count", 5, "--seed", seed, "--output", tmp_path / f"run{run}", "--id", "face")
-        drawn.append([template.id for template in a_teacher.request.templates])
-    assert drawn[0] == drawn[1] != drawn[2]
-    assert all(len(ids) == 5 and int(ids[0][1:]) % 3 for ids in drawn)
-
-
-def test_a_case_of_another_split_or_too_many_are_refused(a_teacher, tmp_path: Path) -> None:
-    dataset = write_folder(tmp_path / "faces", 45)
-    run = ("--output", tmp_path / "run")
-    assert "no case 'c00'" in refused("--annotated", dataset, "--cases", "c00", *run)
-    assert "medlandmark train" in refused("--annotated", dataset, "--count", 26, *run)
-    assert "99 cases were asked for" in refused("--annotated", dataset, "--count", 99, *run)
-    assert "no rater 'nobody'" in refused("--annotated", dataset, "--rater", "nobody", *run)
-    assert a_teacher.request is None
-
-
-# --- what may be wrong ---
-
-
-def test_points_with_unknown_names_are_named(a_teacher, a_folder: Path, a_markups_file: Path, tmp_path: Path) -> None:
-    pair = ("--template", a_folder / "p0.png", "--points", a_markups_file, "--output", tmp_path / "run")
-    told = refused(a_folder, *pair, "--scheme", "head-19")
-    assert "none of its points ('beak', 'eye', 'tail') is a landmark of scheme head-19" in told
-    one = write_markups(tmp_path / "one.mrk.json", {"Sella": (5, 6), "beak": (1, 2)})
-    run = ("--template", a_folder / "p0.png", "--points", one, "--output", tmp_path / "run")
-    result = invoke(a_folder, *run, "--scheme", "head-19", "--id", "sella")
-    assert result.exit_code == 0, result.output
-    assert "left out: beak: not in scheme head-19" in result.stderr
-
-
-def test_a_folder_without_images_is_named(a_teacher, a_markups_file: Path, tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    pair = ("--template", write_picture(tmp_path / "a.png"), "--points", a_markups_file)
-    told = refused(empty, *pair, "--output", tmp_path / "run")
-    assert "no unannotated image to learn from in" in told
-    assert "no unannotated image to learn from: name files or folders" in refused(*pair, "--output", tmp_path / "run")
-
-
-def test_points_outside_the_image_are_refused(a_folder: Path, tmp_path: Path) -> None:
-    points = write_markups(tmp_path / "far.mrk.json", {"beak": (500, 20)})
-    told = refused(a_folder, "--template", a_folder / "p0.png", "--points", points, "--output", tmp_path / "run")
-    assert "'beak' lies at pixel (500.0, 20.0), outside the image of 60 x 80 px" in told
-
-
-def test_pairs_that_do_not_match_are_refused(a_folder: Path, a_markups_file: Path, tmp_path: Path) -> None:
-    run = ("--output", tmp_path / "run")
-    assert "go in pairs" in refused(a_folder, "--template", a_folder / "p0.png", "--scheme", "head-19", *run)
-    assert "which landmarks to teach" in refused(a_folder, "--template", a_folder / "p0.png", *run)
-
-
-WRONG_USAGE = {
-    "no output": ((), "--output"),
-    "canvas": (("--output", "run", "--canvas", "big"), "not a canvas"),
-    "cases without a dataset": (("--output", "run", "--cases", "a"), "--annotated"),
-    "cases and count": (("--output", "run", "--annotated", ".", "--cases", "a", "--count", "2"), "one of the two"),
-    "device": (("--output", "run", "--device", "abacus"), "not a device"),
-}
-
-
-@pytest.mark.parametrize("what", WRONG_USAGE)
-def test_wrong_usage_is_told(what: str, a_folder: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    arguments, word = WRONG_USAGE[what]
-    result = invoke(a_folder, *arguments)
-    assert result.exit_code == 2
-    assert word in " ".join(result.stderr.replace("│", " ").split())
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "word"),
-    [("--method", "magic", "method"), ("--effort", "1000", "effort"), ("--id", "No Good", "model's id"),
-     ("--id", "head-19", "is the id of a scheme of MedLandmark")],
-)  # fmt: skip
-def test_settings_that_cannot_be_are_told(option, value, word, a_folder, a_markups_file, tmp_path) -> None:
-    pair = ("--template", a_folder / "p0.png", "--points", a_markups_file, "--output", tmp_path / "run")
-    assert word in refused(a_folder, *pair, option, value)
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_run_of_other_landmarks_is_not_continued(a_teacher, a_folder, a_markups_file, tmp_path: Path) -> None:
-    def teach(points: Path) -> tuple:
-        return a_folder, "--template", a_folder / "p0.png", "--points", points, "--output", tmp_path / "run"
-
-    assert invoke(*teach(a_markups_file)).exit_code == 0
-    again = invoke(*teach(a_markups_file))
-    assert again.exit_code == 0, again.output
-    assert "other landmarks" in refused(*teach(write_markups(tmp_path / "other.mrk.json", {"toe": (1, 2)})))
-
-
-def test_a_volume_is_no_template(tmp_path: Path) -> None:
-    volume = tmp_path / "v.nrrd"
-    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 50, 40), np.uint8)), str(volume))
-    with pytest.raises(DatasetError, match="a volume of 4 slices"):
-        template_from_files(volume, write_markups(tmp_path / "v.mrk.json", POINTS), BIRD)
-
-
-def test_a_template_without_any_point_is_refused(tmp_path: Path) -> None:
-    image = read_image(write_picture(tmp_path / "a.png"))
-    none = read_points_of_nothing = write_markups(tmp_path / "none.mrk.json", dict.fromkeys(POINTS))
-    with pytest.raises(DatasetError, match="all its points are missing"):
-        read_points(read_points_of_nothing, image, BIRD)
-    with pytest.raises(DatasetError, match=r"none of its points \(none\)"):
-        points_of([], image, BIRD, str(none))
-
-
 # --- stopping ---
 
 
@@ -392,6 +156,7 @@ def test_the_command_needs_torch_only_to_teach() -> None:
 
 
 # --- with the teaching itself ---
+
 
 TRUTH = {"left": (0.30, 0.35), "right": (0.72, 0.40), "low": (0.50, 0.78)}
 
