@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import calibrate, demo, detect, evaluate, join, measure, teach, train, volume
+from . import average, calibrate, demo, detect, evaluate, join, measure, teach, train, volume
 from .console import EXIT_CODES
 from .dataset import dataset_app
 from .models import models_app
@@ -48,6 +48,7 @@ app.command("evaluate", help=evaluate.HELP, epilog=EXIT_CODES)(evaluate.evaluate
 app.command("train", help=train.HELP, epilog=EXIT_CODES)(train.train_command)
 app.command("teach", help=teach.HELP, epilog=EXIT_CODES)(teach.teach_command)
 models_app.command("join", help=join.HELP, epilog=EXIT_CODES)(join.join_command)
+models_app.command("average", help=average.HELP, epilog=EXIT_CODES)(average.average_command)
 models_app.command("calibrate", help=calibrate.HELP, epilog=EXIT_CODES)(calibrate.calibrate_command)
 app.add_typer(schemes_app, name="schemes")
 app.add_typer(models_app, name="models")

@@ -18,6 +18,7 @@ from ..models.loading import LoadedModel
 from ..models.store import load_model
 from ..models.tensors import write_tensors
 from .files import replacing
+from .pruning import Part, part_for
 
 
 def join_models(
@@ -30,10 +31,10 @@ def join_models(
 ) -> ModelCard:
     """Write a model of family "lite-set" into `folder` (new or empty); its card.
 
-    models: ids or folders; of a model that was joined itself, all members come along. A scheme that several know is
-    taken from the last, or from the one of them that `taken` names for it. Title, licence and input are those of the
-    first; confidence and accuracy of each scheme come along. Stages of a trunk that a training left as they were
-    (`frozen_stages`) are stored once. half: keep the convolutions' weights in float16, half the size.
+    models: ids or folders, also of models that were joined themselves. A scheme that several know is taken from the
+    last, or from the one of them that `taken` names for it; what no scheme needs is left out. Title, licence and input
+    are those of the first; confidence and accuracy of each scheme come along. Stages of a trunk that a training left
+    as they were (`frozen_stages`) are stored once. half: keep the convolutions' weights in float16, half the size.
     Raises ModelError where a model is no lite network or takes another input than the first, where `taken` does not
     fit, or where the folder is not empty.
     """
@@ -48,12 +49,14 @@ def join_models(
     owner = {scheme: number for number, one in enumerate(loaded) for scheme in one.card.schemes}
     for scheme, model in (taken or {}).items():
         owner[scheme] = _number_of(model, scheme, models, loaded)
-    networks = [_members(one) for one in loaded]
-    architecture = _architecture(loaded, [network for own in networks for network in own])
+    parts = [
+        part_for(one, [scheme for scheme, of in owner.items() if of == number]) for number, one in enumerate(loaded)
+    ]
+    networks = [network for part in parts for network in part.networks]
+    architecture = _architecture(parts, networks)
     together = LiteSet(**architecture)
-    for member, network in zip(together.members, (one for own in networks for one in own), strict=True):
+    for member, network in zip(together.members, networks, strict=True):
         member.load_state_dict(network.state_dict())
-    starts = [together.first_channel(sum(map(len, networks[:number]))) for number in range(len(loaded))]
     with disk_errors_explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / WEIGHTS_NAME) as partial:
@@ -61,7 +64,7 @@ def join_models(
             size_bytes = partial.stat().st_size
         for scheme, number in owner.items():
             _copy_arrays(loaded[number].card, scheme, folder)
-        card = replace(_joined_card(loaded, starts, owner, model_id), architecture=architecture)
+        card = replace(_joined_card(parts, owner, model_id), architecture=architecture)
         card = replace(card, weights=Weights(WEIGHTS_NAME, sha256, size_bytes))
         write_json(folder / CARD_NAME, card.to_json())
     return card
@@ -88,11 +91,7 @@ def _stored(together: LiteSet, half: bool) -> dict[str, torch.Tensor]:
     return {name: tensor.half() if half and tensor.dim() == 4 else tensor for name, tensor in together.stored().items()}
 
 
-def _members(one: LoadedModel) -> list[LiteNetwork]:
-    return list(one.network.members) if isinstance(one.network, LiteSet) else [one.network]
-
-
-def _architecture(loaded: Sequence[LoadedModel], networks: Sequence[LiteNetwork]) -> dict[str, Any]:
+def _architecture(parts: Sequence[Part], networks: Sequence[LiteNetwork]) -> dict[str, Any]:
     """The arguments of the set: those of its members, and which stages are the same in several."""
     shared = []
     for number, network in enumerate(networks):
@@ -100,23 +99,18 @@ def _architecture(loaded: Sequence[LoadedModel], networks: Sequence[LiteNetwork]
         other, stages = max(common, key=lambda found: len(found[1]), default=(0, []))
         if stages:
             shared.append({"member": number, "of": other, "stages": stages})
-    given = [one.card.architecture for one in loaded]
-    members = [member for arguments in given for member in arguments.get("members", [arguments])]
+    members = [arguments for part in parts for arguments in part.arguments]
     return {"members": members, "shared": shared} if shared else {"members": members}
 
 
-def _joined_card(
-    loaded: Sequence[LoadedModel], starts: Sequence[int], owner: dict[str, int], model_id: str
-) -> ModelCard:
-    """starts: where the channels of each model begin among those of the set."""
-    first = loaded[0].card
+def _joined_card(parts: Sequence[Part], owner: dict[str, int], model_id: str) -> ModelCard:
+    first = parts[0].card
     schemes: dict[str, SchemeChannels] = {}
     for scheme, number in owner.items():
-        card = loaded[number].card
-        own, start = card.channels(scheme), starts[number]
-        size_wh = card.input_for(scheme).size_wh
+        own, start = parts[number].schemes[scheme], sum(part.channel_count for part in parts[:number])
+        size_wh = parts[number].card.input_for(scheme).size_wh
         schemes[scheme] = replace(own, first=own.first + start, stop=own.stop + start, input_size_wh=size_wh)
-    kept = [(one.card, {scheme for scheme, of in owner.items() if of == number}) for number, one in enumerate(loaded)]
+    kept = [(part.card, set(part.schemes)) for part in parts]
     confidence = {
         scheme: entry for card, own in kept for scheme, entry in (card.confidence or {}).items() if scheme in own
     }
@@ -128,7 +122,7 @@ def _joined_card(
         accuracy=tuple(entry for card, own in kept for entry in card.accuracy if entry.get("scheme") in own),
         confidence=confidence or None,
         training={
-            "data": list(dict.fromkeys(text for one in loaded for text in (one.card.training or {}).get("data", []))),
+            "data": list(dict.fromkeys(text for card, _ in kept for text in (card.training or {}).get("data", []))),
             "recipe": "; then ".join(
                 f"{', '.join(sorted(own))}: {(card.training or {}).get('recipe', 'not told')}" for card, own in kept
             ),
