@@ -94,11 +94,12 @@ def test_of_a_pair_the_uncertainty_covers_both_sides() -> None:
     assert 14 < ray.depth_sd_mm < 24
 
 
-def test_where_nothing_casts_a_shadow_the_depth_is_unknown_and_says_so() -> None:
+@pytest.mark.parametrize("kind", ["radiograph", "maximum", "mean"])
+def test_where_nothing_stands_out_the_depth_is_unknown_and_says_so(kind: str) -> None:
     image = an_image(np.full(SHAPE, -1000, np.int16), centred())
     plane = plane_about((0, 0, 0), (0, 1, 0), (0, 0, -1), 1.0, (60, 60))
-    ray = point_on_ray(image, project(image, plane, 100.0), np.array((30.0, 30.0)))
-    assert ray.how == "nothing casts a shadow" and ray.depth_sd_mm > 20
+    ray = point_on_ray(image, project(image, plane, 100.0, kind), np.array((30.0, 30.0)))
+    assert ray.how == "nothing along the ray stands out" and ray.depth_sd_mm > 20
     with pytest.raises(ImageError, match="does not meet the volume"):
         point_on_ray(image, project(image, plane, 100.0), np.array((3000.0, 30.0)))
 

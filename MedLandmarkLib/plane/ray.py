@@ -56,13 +56,16 @@ def point_on_ray(
         return RayPoint(
             origin + depth * direction, direction, midsagittal.sd_mm / abs(slope), "on the mid-sagittal plane", extent
         )
-    if projection.kind == "maximum":
-        depth = float(depths[int(np.argmax(weights))])
+    if weights.max() <= 0:
+        depth, spread, how = (
+            float(depths.mean()),
+            float(np.ptp(depths)) / np.sqrt(12.0),
+            "nothing along the ray stands out",
+        )
+    elif projection.kind == "maximum":
+        depth, how = float(depths[int(np.argmax(weights))]), "at the maximum"
         near = weights > 0.9 * weights.max()
         spread = float(np.sqrt(np.average((depths[near] - depth) ** 2)))
-        return RayPoint(origin + depth * direction, direction, max(spread, _step(depths)), "at the maximum", extent)
-    if weights.sum() <= 0:
-        depth, spread, how = float(depths.mean()), float(np.ptp(depths)) / np.sqrt(12.0), "nothing casts a shadow"
     else:
         depth = float(np.average(depths, weights=weights))
         spread = float(np.sqrt(np.average((depths - depth) ** 2, weights=weights)))
@@ -91,7 +94,7 @@ def _shadow(
             values = np.where(values > BONE_HU, attenuation_per_mm(values) - attenuation_per_mm(np.array(0.0)), 0.0)
         else:
             values = values - float(values[is_inside].min())
-        total += np.nan_to_num(values)
+        total += np.nan_to_num(values).clip(min=0.0)
     return depths[is_inside], total[is_inside]
 
 
