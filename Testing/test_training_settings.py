@@ -129,6 +129,7 @@ def test_frozen_stages_stay_as_they_are_and_all_else_learns(canvases: Canvases, 
     assert not any(name.startswith(("trunk.stages.5.", "trunk.stages.6.")) for name in changed)
     assert {name for name in before if name.startswith("trunk.stages.4.")} <= changed
     assert common_stages(trained, embedded_member("a4c-4")[0]) == [5, 6]
+    assert Recipe(**json.loads(json.dumps(recipe.as_dict()))) == recipe  # or a run would not be resumed
 
 
 def test_lite_is_adapted_only_from_a_trained_model() -> None:

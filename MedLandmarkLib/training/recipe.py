@@ -103,6 +103,7 @@ class Recipe:
         frozen = self.frozen_stages
         is_possible = isinstance(frozen, (list, tuple)) and all(_is_whole(one, 0) and one < _STAGES for one in frozen)
         self._require("frozen_stages", is_possible, f"a list of whole numbers from 0 to {_STAGES - 1}")
+        object.__setattr__(self, "frozen_stages", tuple(frozen))  # from JSON it comes as a list
         is_possible = not frozen or (self.is_lite and self.start != "imagenet")
         self._require("frozen_stages", is_possible, "empty, unless a trained lite model is begun with")
         self._require("auxiliary", isinstance(self.auxiliary, bool), "true or false")
