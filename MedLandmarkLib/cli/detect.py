@@ -114,7 +114,9 @@ def open_detector(
     from ..detection import LandmarkDetector, open_volume_detector
     from ..detection.opening import is_for_volumes
 
-    if is_for_volumes(model) if whole_volumes is None else whole_volumes:
+    if whole_volumes is None:
+        whole_volumes = is_for_volumes(model)
+    if whole_volumes:
         return open_volume_detector(definition, model, device=device, precision=precision, flip=flip)
     return LandmarkDetector(definition, model, device=device, precision=precision, flip=flip)
 

@@ -65,10 +65,11 @@ class PseudoLabels:
 
     def _without_drift(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Points without what they have in common off the anchors, and (N, K) px how far each lies from its own."""
-        off = points - self.anchor_xy
+        points, off = points.clone(), points - self.anchor_xy
         drift = off[self.fixed :].nanmedian(dim=0).values.nan_to_num(0.0)
-        drift = drift * (torch.arange(len(points)) >= self.fixed)[:, None, None]
-        return points - drift, (off - drift).norm(dim=-1).nan_to_num(0.0)
+        points[self.fixed :] -= drift
+        off[self.fixed :] -= drift
+        return points, off.norm(dim=-1).nan_to_num(0.0)
 
     def of_the_annotated(self) -> PseudoLabels:
         """With belief in nothing but the annotated pictures."""

@@ -57,11 +57,8 @@ def point_on_ray(
             origin + depth * direction, direction, midsagittal.sd_mm / abs(slope), "on the mid-sagittal plane", extent
         )
     if weights.max() <= 0:
-        depth, spread, how = (
-            float(depths.mean()),
-            float(np.ptp(depths)) / np.sqrt(12.0),
-            "nothing along the ray stands out",
-        )
+        depth, how = float(depths.mean()), "nothing along the ray stands out"
+        spread = float(np.ptp(depths)) / np.sqrt(12.0)
     elif projection.kind == "maximum":
         depth, how = float(depths[int(np.argmax(weights))]), "at the maximum"
         near = weights > 0.9 * weights.max()
