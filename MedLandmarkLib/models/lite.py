@@ -32,6 +32,7 @@ _STAGES = (
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 )
+STAGE_COUNT = len(_STAGES)
 # the stages whose output feeds the decoder, and their strides: 4, 8, 16, 32
 _LEVELS = (1, 2, 4, 6)
 _LEVEL_CHANNELS = tuple(_STAGES[stage][3] for stage in _LEVELS)

@@ -16,9 +16,8 @@ from ..models.store import model_card
 from .backbones import Backbone, channel_count
 from .canvases import Task
 from .initial_weights import load_imagenet_trunk, load_trained_weights
-from .recipe import Recipe
+from .recipe import FROM_IMAGENET, Recipe
 
-_FROM_IMAGENET = "imagenet"
 # Canvas area of a dataset whose canvas is not given: that of 417 × 513 px, 0.47 mm on a lateral cephalogram.
 _CANVAS_AREA = 417 * 513
 
@@ -30,7 +29,7 @@ class LiteBackbone(Backbone):
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.start = None if recipe.start == _FROM_IMAGENET else model_card(recipe.start)
+        self.start = None if recipe.start == FROM_IMAGENET else model_card(recipe.start)
         if recipe.adapt == "lora":
             raise DatasetError("LoRA adapts the Sapiens backbones. For lite, use --adapt norms, head or full.")
         if recipe.adapt != "full" and self.start is None:
@@ -59,9 +58,7 @@ class LiteBackbone(Backbone):
             load_imagenet_trunk(network)
         else:
             load_trained_weights(network, channels, self.recipe.start)
-        _freeze(network, self.recipe.adapt)
-        for stage in self.recipe.frozen_stages:
-            network.trunk.stages[stage].requires_grad_(False)
+        _freeze(network, self.recipe)
         return network
 
     def layers_from_end(self, name: str) -> int | None:
@@ -84,15 +81,16 @@ class LiteBackbone(Backbone):
         }
 
 
-def _freeze(network: LiteNetwork, adapt: str) -> None:
-    """Leave only what `adapt` names to be learned."""
-    if adapt == "full":
-        return
-    network.requires_grad_(False)
-    network.final.requires_grad_(True)
-    learning = [network.decoder] if adapt == "head" else network.norms
-    for module in learning:
-        module.requires_grad_(True)
+def _freeze(network: LiteNetwork, recipe: Recipe) -> None:
+    """Leave only what the recipe's `adapt` names, and not its `frozen_stages`, to be learned."""
+    if recipe.adapt != "full":
+        network.requires_grad_(False)
+        network.final.requires_grad_(True)
+        learning = [network.decoder] if recipe.adapt == "head" else network.norms
+        for module in learning:
+            module.requires_grad_(True)
+    for stage in recipe.frozen_stages:
+        network.trunk.stages[stage].requires_grad_(False)
 
 
 def _usual_canvas(cases: Sequence[Case]) -> tuple[int, int]:

@@ -10,12 +10,14 @@ from typing import Any
 
 from ..detection.views import MOST_LOOKS
 from ..errors import DatasetError
+from ..models.lite import STAGE_COUNT
 from ..models.sapiens_architecture import SAPIENS_SIZES
 from .augmentation import AUGMENTATIONS
 from .losses import LOSSES
 
 LITE = "lite"
 SAPIENS = "sapiens"
+FROM_IMAGENET = "imagenet"
 BACKBONES = (LITE, SAPIENS, *(f"{SAPIENS}-{size}" for size in SAPIENS_SIZES))
 ADAPTATIONS = ("full", "lora", "norms", "head")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -23,7 +25,6 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 _POSITIVE = ("learning_rate", "trunk_learning_rate", "sigma", "gradient_clip")
 _WHOLE = ("epochs", "batch_size", "accumulate", "validate_every", "lora_qkv_rank", "lora_proj_rank")
 _WHOLE_OR_NONE = ("cases_per_epoch", "patience", "checkpoint_every")
-_STAGES = 7  # of lite's trunk
 _USUAL_AUGMENTATION = "mild"
 _SHARES = ("holdout", "ema_decay", "lora_dropout")
 
@@ -75,7 +76,7 @@ class Recipe:
     auxiliary: bool = False
     holdout: float = 0.12
     precision: str = "32-true"
-    start: str = "imagenet"
+    start: str = FROM_IMAGENET
     cases_per_epoch: int | None = None
     validate_every: int = 5
     patience: int | None = None
@@ -101,10 +102,12 @@ class Recipe:
         is_possible = _is_whole(self.views, 1) and self.views <= MOST_LOOKS
         self._require("views", is_possible, f"a whole number from 1 to {MOST_LOOKS}")
         frozen = self.frozen_stages
-        is_possible = isinstance(frozen, (list, tuple)) and all(_is_whole(one, 0) and one < _STAGES for one in frozen)
-        self._require("frozen_stages", is_possible, f"a list of whole numbers from 0 to {_STAGES - 1}")
+        is_possible = isinstance(frozen, (list, tuple)) and all(
+            _is_whole(one, 0) and one < STAGE_COUNT for one in frozen
+        )
+        self._require("frozen_stages", is_possible, f"a list of whole numbers from 0 to {STAGE_COUNT - 1}")
         object.__setattr__(self, "frozen_stages", tuple(frozen))  # from JSON it comes as a list
-        is_possible = not frozen or (self.is_lite and self.start != "imagenet")
+        is_possible = not frozen or (self.is_lite and self.start != FROM_IMAGENET)
         self._require("frozen_stages", is_possible, "empty, unless a trained lite model is begun with")
         self._require("auxiliary", isinstance(self.auxiliary, bool), "true or false")
         for name in ("seed", "warmup_steps"):
