@@ -77,6 +77,15 @@ def spiral_landmarks(image: Image, scheme: Scheme, frame: int = 0, slice_index: 
     return LandmarkSet(scheme.id, tuple(landmarks), frame)
 
 
+def write_pictures_with_one_broken(folder: Path, count: int, broken: str) -> Path:
+    """A new folder with so many small pictures, p0.png and on, and the broken one among or beside them."""
+    folder.mkdir()
+    for number in range(count):
+        write_picture(folder / f"p{number}.png", seed=number)
+    (folder / broken).write_bytes(b"no picture")
+    return folder
+
+
 def write_picture(path: Path, columns: int = 60, rows: int = 80, seed: int = 0) -> Path:
     """A small grey picture in the format that the file's name asks for."""
     pixels = np.random.default_rng(seed).integers(0, 256, (rows, columns), dtype=np.uint8)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles import write_picture
+from doubles import write_pictures_with_one_broken
 from typer.testing import CliRunner
 
 from MedLandmarkLib.cli import app
@@ -20,11 +20,7 @@ BIRD, _ = own_scheme(tuple(POINTS), "bird")
 @pytest.fixture
 def a_folder(tmp_path: Path) -> Path:
     """Six pictures, one of them broken, and a text."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for number in range(6):
-        write_picture(folder / f"p{number}.png", seed=number)
-    (folder / "p3.png").write_bytes(b"no picture at all")
+    folder = write_pictures_with_one_broken(tmp_path / "pictures", 6, "p3.png")
     (folder / "notes.txt").write_text("a note", encoding="utf-8")
     return folder
 

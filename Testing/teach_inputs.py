@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doubles import write_picture
+from doubles import write_pictures_with_one_broken
 
 from MedLandmarkLib.image import Calibration, Image
 
@@ -24,9 +24,4 @@ def an_image(seed: int = 0, spacing: float | None = None, **more: Any) -> Image:
 
 @pytest.fixture
 def a_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for number in range(4):
-        write_picture(folder / f"p{number}.png", seed=number)
-    (folder / "p2.png").write_bytes(b"no picture")
-    return folder
+    return write_pictures_with_one_broken(tmp_path / "pictures", 4, "p2.png")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles import write_picture
+from doubles import write_pictures_with_one_broken
 from slicer_module import HOST, REPOSITORY, TESTING, OpenModule, an_image_in_the_scene, engine_double
 
 PLACES = {"beak": (100.0, 200.0), "eye": (220.5, 120.0), "tail": (300.0, 400.25)}
@@ -47,12 +47,7 @@ def a_module(open_module) -> OpenModule:
 
 @pytest.fixture
 def a_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "others"
-    folder.mkdir()
-    for number in range(3):
-        write_picture(folder / f"p{number}.png", seed=number)
-    (folder / "broken.png").write_bytes(b"no picture")
-    return folder
+    return write_pictures_with_one_broken(tmp_path / "others", 3, "broken.png")
 
 
 def points_on(volume: Any, places: dict[str, tuple[float, float] | None] = PLACES, name: str = "points") -> Any:
