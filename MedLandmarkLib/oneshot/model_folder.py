@@ -8,13 +8,12 @@ from typing import Any
 
 from torch import nn
 
-from ..models.catalogue import InputGeometry, Licence, ModelCard, SchemeChannels, Weights
-from ..models.folder import CARD_NAME, WEIGHTS_NAME, checked_id
+from ..models.catalogue import InputGeometry, Licence, ModelCard, SchemeChannels
+from ..models.folder import CARD_NAME, checked_id
 from ..models.lite import heatmap_side
 from ..models.own_scheme import keep_scheme
-from ..models.tensors import write_tensors
 from ..training.backbones import MEAN, STD
-from ..training.files import replacing
+from ..training.files import replacing, write_weights
 from .gallery import PADDING, Gallery
 from .request import INSTANT, JOINT, TeachRequest
 
@@ -42,10 +41,7 @@ def write_taught_model(
 
     told: a sentence on how far the teaching came. Raises ModelError where the disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / WEIGHTS_NAME) as partial:
-        sha256 = write_tensors(partial, {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()})
-        size_bytes = partial.stat().st_size
+    weights = write_weights(folder, network.state_dict())
     keep_scheme(folder, request.scheme)
     canvas_wh = tuple(architecture.get("canvas_wh", gallery.canvas_wh))  # matching looks closer than networks do
     others = len(gallery) - gallery.template_count
@@ -77,7 +73,7 @@ def write_taught_model(
             "recipe": f"{method}, effort {request.settings.effort:g}, seed {request.settings.seed}. {told}",
         },
         confidence=None,
-        weights=Weights(WEIGHTS_NAME, sha256, size_bytes, None),
+        weights=weights,
     )
     with replacing(folder / CARD_NAME) as partial:
         partial.write_text(json.dumps(card.to_json(), indent=1), encoding="utf-8")

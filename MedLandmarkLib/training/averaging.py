@@ -9,13 +9,12 @@ from pathlib import Path
 import torch
 
 from ..errors import ModelError
-from ..models.catalogue import ModelCard, Weights
-from ..models.folder import CARD_NAME, WEIGHTS_NAME, checked_id, disk_errors_explained, write_json
+from ..models.catalogue import ModelCard
+from ..models.folder import CARD_NAME, disk_errors_explained, write_json
 from ..models.lite import LiteNetwork
 from ..models.loading import LoadedModel
-from ..models.store import load_model
-from ..models.tensors import write_tensors
-from .files import replacing
+from .combining import opened_models
+from .files import write_weights
 
 
 def average_models(folder: Path, models: Sequence[str], model_id: str) -> ModelCard:
@@ -26,12 +25,10 @@ def average_models(folder: Path, models: Sequence[str], model_id: str) -> ModelC
     first, without confidence and accuracy, which are the mean's own to measure.
     Raises ModelError where they are not of one kind, or where the folder is not empty.
     """
-    if len(models) < 2:
-        raise ModelError("The mean of one model is that model; name at least two.")
-    checked_id(model_id)
-    if folder.exists() and any(folder.iterdir()):
-        raise ModelError(f"{folder} is not empty; name a new folder for the mean.")
-    loaded = [load_model(model) for model in models]
+    loaded = opened_models(
+        folder, models, model_id, (LiteNetwork,), too_few="The mean of one model is that model", product="the mean",
+        refusal="only lite networks have a mean",
+    )  # fmt: skip
     for one in loaded:
         _check(one, loaded[0])
     states = [one.network.state_dict() for one in loaded]
@@ -43,22 +40,15 @@ def average_models(folder: Path, models: Sequence[str], model_id: str) -> ModelC
     training = first.training or {}
     told = f"mean of {len(models)} trainings, the first of them: {training.get('recipe', 'not told')}"
     with disk_errors_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / WEIGHTS_NAME) as partial:
-            sha256 = write_tensors(partial, means)
-            size_bytes = partial.stat().st_size
         card = replace(
             first, id=model_id, confidence=None, accuracy=(), folder=None, is_embedded=False,
-            weights=Weights(WEIGHTS_NAME, sha256, size_bytes),
-            training={**training, "recipe": told},
+            weights=write_weights(folder, means), training={**training, "recipe": told},
         )  # fmt: skip
         write_json(folder / CARD_NAME, card.to_json())
     return card
 
 
 def _check(one: LoadedModel, first: LoadedModel) -> None:
-    if not isinstance(getattr(one, "network", None), LiteNetwork):
-        raise ModelError(f"Model '{one.card.id}' is of family '{one.card.family}'; only lite networks have a mean.")
     for what in ("architecture", "schemes", "input"):
         if getattr(one.card, what) != getattr(first.card, what):
             raise ModelError(f"Models '{first.card.id}' and '{one.card.id}' differ in {what}: they have no mean.")

@@ -10,14 +10,13 @@ from typing import Any
 import torch
 
 from ..errors import ModelError
-from ..models.catalogue import ModelCard, SchemeChannels, Weights
-from ..models.folder import CARD_NAME, WEIGHTS_NAME, checked_id, disk_errors_explained, write_json
+from ..models.catalogue import ModelCard, SchemeChannels
+from ..models.folder import CARD_NAME, disk_errors_explained, write_json
 from ..models.lite import LiteNetwork
 from ..models.lite_set import FAMILY, LiteSet, common_stages
 from ..models.loading import LoadedModel
-from ..models.store import load_model
-from ..models.tensors import write_tensors
-from .files import replacing
+from .combining import opened_models
+from .files import replacing, write_weights
 from .pruning import Part, part_for
 
 
@@ -38,12 +37,10 @@ def join_models(
     Raises ModelError where a model is no lite network or takes another input than the first, where `taken` does not
     fit, or where the folder is not empty.
     """
-    if len(models) < 2:
-        raise ModelError("One model is not to be joined; name at least two.")
-    checked_id(model_id)
-    if folder.exists() and any(folder.iterdir()):
-        raise ModelError(f"{folder} is not empty; name a new folder for the joined model.")
-    loaded = [load_model(model) for model in models]
+    loaded = opened_models(
+        folder, models, model_id, (LiteNetwork, LiteSet), too_few="One model is not to be joined",
+        product="the joined model", refusal="only lite networks can be joined",
+    )  # fmt: skip
     for one in loaded:
         _check(one, loaded[0])
     owner = {scheme: number for number, one in enumerate(loaded) for scheme in one.card.schemes}
@@ -58,14 +55,10 @@ def join_models(
     for member, network in zip(together.members, networks, strict=True):
         member.load_state_dict(network.state_dict())
     with disk_errors_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / WEIGHTS_NAME) as partial:
-            sha256 = write_tensors(partial, _stored(together, half))
-            size_bytes = partial.stat().st_size
+        weights = write_weights(folder, _stored(together, half))
         for scheme, number in owner.items():
             _copy_arrays(loaded[number].card, scheme, folder)
-        card = replace(_joined_card(parts, owner, model_id), architecture=architecture)
-        card = replace(card, weights=Weights(WEIGHTS_NAME, sha256, size_bytes))
+        card = replace(_joined_card(parts, owner, model_id), architecture=architecture, weights=weights)
         write_json(folder / CARD_NAME, card.to_json())
     return card
 
@@ -79,8 +72,6 @@ def _number_of(model: str, scheme: str, models: Sequence[str], loaded: Sequence[
 
 
 def _check(one: LoadedModel, first: LoadedModel) -> None:
-    if not isinstance(getattr(one, "network", None), (LiteNetwork, LiteSet)):  # an atlas has none
-        raise ModelError(f"Model '{one.card.id}' is of family '{one.card.family}'; only lite networks can be joined.")
     sizes = {"size_wh": first.card.input.size_wh, "heatmap_size_wh": first.card.input.heatmap_size_wh}
     if replace(one.card.input, **sizes) != first.card.input:
         raise ModelError(f"Model '{one.card.id}' takes its pictures otherwise than '{first.card.id}': they do not fit.")

@@ -9,12 +9,11 @@ from pathlib import Path
 from torch import nn
 
 from ..detection.views import further_views
-from ..models.catalogue import InputGeometry, ModelCard, SchemeChannels, Weights
-from ..models.folder import CARD_NAME, WEIGHTS_NAME, checked_id
-from ..models.tensors import write_tensors
+from ..models.catalogue import InputGeometry, ModelCard, SchemeChannels
+from ..models.folder import CARD_NAME, checked_id
 from .backbones import MEAN, STD, Backbone, channel_count, choose_backbone
 from .canvases import Task
-from .files import replacing
+from .files import replacing, write_weights
 from .recipe import Recipe
 from .tasks import dataset_name
 
@@ -42,13 +41,7 @@ def write_model_folder(
     Raises ModelError where the disk is full.
     """
     backbone = backbone or choose_backbone(recipe)
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu() for name, tensor in backbone.stored(network).items()}
-    with replacing(folder / WEIGHTS_NAME) as partial:
-        # the base's hash stands in the file, so that the file's own hash identifies the whole network
-        note = {"base_sha256": backbone.base_sha256} if backbone.base_sha256 else {}
-        sha256 = write_tensors(partial, tensors, note)
-        size_bytes = partial.stat().st_size
+    weights = write_weights(folder, backbone.stored(network), backbone.base_sha256)
     used = f"epoch {best_epoch}, the best on held-out images" if best_epoch else "the last epoch"
     card = ModelCard(
         id=checked_id(model_id),
@@ -82,7 +75,7 @@ def write_model_folder(
             "recipe": f"{json.dumps(recipe.as_dict())}; weights of {used}",
         },
         confidence=None,
-        weights=Weights(WEIGHTS_NAME, sha256, size_bytes, backbone.base_sha256),
+        weights=weights,
     )
     with replacing(folder / CARD_NAME) as partial:
         partial.write_text(json.dumps(card.to_json(), indent=1), encoding="utf-8")

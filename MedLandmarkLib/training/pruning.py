@@ -34,23 +34,24 @@ def part_for(one: LoadedModel, schemes: Collection[str]) -> Part:
     Channels, normalisation statistics and whole networks that serve no other purpose are left out.
     """
     is_set = isinstance(one.network, LiteSet)
+    members = list(one.network.members) if is_set else [one.network]
     given = one.card.architecture["members"] if is_set else [one.card.architecture]
-    networks, arguments, kept = [], [], {}
-    first = begun = 0
-    for network, own in zip(one.network.members if is_set else [one.network], given, strict=True):
-        stop = first + network.final.out_channels
-        wanted = {name: one.card.channels(name) for name in schemes}
-        inside = {name: entry for name, entry in wanted.items() if first <= entry.first and entry.stop <= stop}
-        if inside:
-            slices = {name: slice(entry.first - first, entry.stop - first) for name, entry in inside.items()}
-            network, own, channels = _pruned(network, own, slices)
-            for name, entry in inside.items():
-                places = channels[name]
-                kept[name] = replace(entry, first=begun + places.start, stop=begun + places.stop)
-            networks.append(network)
-            arguments.append(own)
-            begun += network.final.out_channels
-        first = stop
+    found: dict[str, tuple[LiteNetwork, slice]] = {}
+    for name in schemes:
+        entry = one.card.channels(name)
+        asked = slice(entry.first, entry.stop)
+        found[name] = one.network.member(asked) if is_set else (one.network, asked)
+    networks, arguments, kept, begun = [], [], {}, 0
+    for member, own in zip(members, given, strict=True):
+        wanted = {name: channels for name, (network, channels) in found.items() if network is member}
+        if not wanted:
+            continue
+        network, own, channels = _pruned(member, own, wanted)
+        for name, places in channels.items():
+            kept[name] = replace(one.card.channels(name), first=begun + places.start, stop=begun + places.stop)
+        networks.append(network)
+        arguments.append(own)
+        begun += network.final.out_channels
     return Part(one.card, tuple(networks), tuple(arguments), kept)
 
 
