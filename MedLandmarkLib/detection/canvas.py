@@ -7,6 +7,7 @@ Every `xy` here is continuous, (column, row), with a pixel's centre at its integ
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,8 +156,10 @@ def _triangle_weights(inverse: tuple[float, float], count: int, size: int) -> to
     """(count, size) float32: how much each picture row (column) contributes to each canvas row (column)."""
     factor, shift = inverse
     reach = max(1.0, factor)
-    positions = torch.arange(count, dtype=torch.float64) * factor + shift
-    distance = (positions[:, None] - torch.arange(size, dtype=torch.float64)[None, :]).abs() / reach
-    weights = (1.0 - distance).clamp_min(0.0)
-    # Normalised by the full triangle, not by what lies inside, so that the border fades to black as padding does.
-    return (weights / reach).float()
+    positions = torch.arange(count, dtype=torch.float64)[:, None] * factor + shift
+    weights = (1.0 - (positions - torch.arange(size, dtype=torch.float64)).abs() / reach).clamp_min(0.0)
+    # Each row's weights are divided by what the whole triangle holds there, which depends on where it lies between the
+    # pixels; of this the picture's part is kept, so that the border fades to black as padding does.
+    around = torch.arange(-math.ceil(reach), math.ceil(reach) + 1, dtype=torch.float64)
+    whole = (1.0 - (positions - (positions.round() + around)).abs() / reach).clamp_min(0.0).sum(dim=1, keepdim=True)
+    return (weights / whole).float()
