@@ -28,13 +28,13 @@ def a_trunk():
     return network.trunk.eval()
 
 
-@pytest.fixture
-def a_matcher(a_trunk):
-    return matcher_of(a_trunk, drawn_picture(0))
+@pytest.fixture(params=[False, True], ids=["as it is", "local contrast"])
+def a_matcher(a_trunk, request):
+    return matcher_of(a_trunk, drawn_picture(0), local_contrast=request.param)
 
 
-def matcher_of(trunk, *templates) -> MatchingNetwork:
-    network = MatchingNetwork(len(CORNERS), (SIDE, SIDE), len(templates))
+def matcher_of(trunk, *templates, local_contrast: bool = False) -> MatchingNetwork:
+    network = MatchingNetwork(len(CORNERS), (SIDE, SIDE), len(templates), local_contrast=local_contrast)
     network.trunk = trunk
     for number, (picture, points) in enumerate(templates):
         network.pictures[number] = torch.from_numpy(picture)
@@ -60,6 +60,20 @@ def test_landmarks_are_found_in_another_pose(a_matcher, seed):
     picture, points = posed_picture(seed)
     match = a_matcher.match(canvas_of(picture))
     assert np.linalg.norm(match.canvas_xy.numpy() - points, axis=1).max() < 6.0
+
+
+def test_landmarks_in_the_dark_are_found_where_contrast_is_local(a_trunk):
+    shade = np.where(np.arange(SIDE) > SIDE / 2, 0.03, 1.0)  # of the grey levels of the right half a few are left
+    off = {}
+    for is_local in (False, True):
+        matcher = matcher_of(a_trunk, drawn_picture(0), local_contrast=is_local)
+        errors = []
+        for picture, points in map(posed_picture, (1, 2, 3)):
+            match = matcher.match(canvas_of((picture * shade).astype(np.uint8)))
+            errors.append(np.linalg.norm(match.canvas_xy.numpy() - points, axis=1).mean())
+        off[is_local] = np.mean(errors)
+    assert off[True] < 2.5, off
+    assert off[True] < 0.6 * off[False], off
 
 
 def test_a_picture_of_another_kind_agrees_less(a_matcher):

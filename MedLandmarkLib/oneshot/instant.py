@@ -34,6 +34,7 @@ def write_instant_model(context: PhaseContext) -> MatchingNetwork:
     context.write_model(
         network, INSTANT, keypoints=gallery.landmark_count, canvas_wh=list(network.canvas_wh),
         templates=len(network.pictures), sigma=_SIGMA, overview_wh=list(network.overview_wh),
+        local_contrast=network.local_contrast,
     )  # fmt: skip
     return network
 
@@ -90,7 +91,7 @@ def matching_network(gallery: Gallery) -> MatchingNetwork:
     count = min(gallery.template_count, _MOST_TEMPLATES)
     size = read_image(gallery.paths[0]).size[:2]
     canvas_wh = closer_canvas(size, gallery.canvas_wh)
-    network = MatchingNetwork(gallery.landmark_count, canvas_wh, count, _SIGMA, gallery.canvas_wh)
+    network = MatchingNetwork(gallery.landmark_count, canvas_wh, count, _SIGMA, gallery.canvas_wh, local_contrast=True)
     trunk = LiteNetwork(1)
     load_imagenet_trunk(trunk)
     network.trunk = trunk.trunk

@@ -13,6 +13,7 @@ from ...errors import ModelError
 from ..lite import LiteTrunk, heatmap_side
 from .alignment import Similarity, fitted_similarity
 from .closer import CloseTemplate, looked_closer, sampled
+from .contrast import with_local_contrast
 from .correlation import best_places, correlate, top_of
 from .deformation import Smoothness, smoothly_placed
 from .features import compared_features, stage_features
@@ -48,7 +49,8 @@ class MatchingNetwork(nn.Module):
     keypoints: K. canvas_wh: of all pictures, sides 32 n + 1. templates: how many annotated pictures it holds; the one
     most like a new picture is used. sigma: heatmap px of the Gaussians that stand for the answers. overview_wh: the
     size at which whole pictures are compared, sides 32 n + 1; where it is smaller than the canvas, the landmarks'
-    surroundings are then compared on the canvas itself.
+    surroundings are then compared on the canvas itself. local_contrast: whether pictures are compared with the same
+    contrast everywhere.
     """
 
     def __init__(
@@ -58,10 +60,11 @@ class MatchingNetwork(nn.Module):
         templates: int = 1,
         sigma: float = 2.0,
         overview_wh: tuple[int, int] | None = None,
+        local_contrast: bool = False,
     ) -> None:
         super().__init__()
         width, height = canvas_wh
-        self.canvas_wh, self.sigma = (width, height), sigma
+        self.canvas_wh, self.sigma, self.local_contrast = (width, height), sigma, local_contrast
         self.overview_wh = tuple(overview_wh or canvas_wh)
         self.trunk = LiteTrunk()
         self.register_buffer("pictures", torch.zeros(templates, 3, height, width, dtype=torch.uint8))
@@ -81,7 +84,7 @@ class MatchingNetwork(nn.Module):
         """The landmarks in one normalised picture (3, H, W). Raises ModelError where its size is another."""
         if tuple(canvas.shape[1:]) != self.canvas_wh[::-1]:
             raise ModelError(f"The picture is {tuple(canvas.shape[1:])}, the template {self.canvas_wh[::-1]} (H, W).")
-        canvas = canvas.float()
+        canvas = self._rendered(canvas.float())
         overview = self._overview(canvas)
         features = stage_features(self.trunk, overview, _COARSE)
         number, similarity = max(
@@ -189,7 +192,10 @@ class MatchingNetwork(nn.Module):
         return self._kept_close[key]
 
     def _normalised(self, number: int) -> torch.Tensor:
-        return (self.pictures[number].float() - self.mean[:, None, None]) / self.std[:, None, None]
+        return self._rendered((self.pictures[number].float() - self.mean[:, None, None]) / self.std[:, None, None])
+
+    def _rendered(self, canvas: torch.Tensor) -> torch.Tensor:
+        return with_local_contrast(canvas) if self.local_contrast else canvas
 
     def _overview(self, canvas: torch.Tensor) -> torch.Tensor:
         """A canvas (3, H, W) at the size at which whole pictures are compared, corners on corners."""
