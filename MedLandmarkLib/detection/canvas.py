@@ -156,10 +156,14 @@ def _triangle_weights(inverse: tuple[float, float], count: int, size: int) -> to
     """(count, size) float32: how much each picture row (column) contributes to each canvas row (column)."""
     factor, shift = inverse
     reach = max(1.0, factor)
+
+    def triangle(distance: torch.Tensor) -> torch.Tensor:
+        return (1.0 - distance.abs() / reach).clamp_min(0.0)
+
     positions = torch.arange(count, dtype=torch.float64)[:, None] * factor + shift
-    weights = (1.0 - (positions - torch.arange(size, dtype=torch.float64)).abs() / reach).clamp_min(0.0)
+    weights = triangle(positions - torch.arange(size, dtype=torch.float64))
     # Each row's weights are divided by what the whole triangle holds there, which depends on where it lies between the
     # pixels; of this the picture's part is kept, so that the border fades to black as padding does.
     around = torch.arange(-math.ceil(reach), math.ceil(reach) + 1, dtype=torch.float64)
-    whole = (1.0 - (positions - (positions.round() + around)).abs() / reach).clamp_min(0.0).sum(dim=1, keepdim=True)
+    whole = triangle(positions - (positions.round() + around)).sum(dim=1, keepdim=True)
     return (weights / whole).float()

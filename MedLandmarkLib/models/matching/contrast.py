@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -19,12 +21,12 @@ def with_local_contrast(canvas: torch.Tensor) -> torch.Tensor:
     et al., What is the best multi-stage architecture for object recognition?, ICCV 2009).
     """
     height, width = canvas.shape[1:]
-    diagonal = float((height**2 + width**2) ** 0.5)
+    diagonal = math.hypot(height, width)
     factor = min(1.0, 1.0 / (_STEP * diagonal))
     grid = max(2, round(factor * height)), max(2, round(factor * width))
     statistics = F.interpolate(torch.stack((canvas, canvas.square())), grid, mode="area")
     sigma = _NEIGHBOURHOOD * diagonal * factor
-    side = 2 * round((4.0 * sigma**2 + 1.0) ** 0.5 / 2.0) + 1  # of three boxes with a Gaussian's variance
+    side = 2 * round(math.sqrt(4.0 * sigma**2 + 1.0) / 2.0) + 1  # of three boxes with a Gaussian's variance
     for box in 3 * ((1, side), (side, 1)):  # across and down, which is less work than squares
         padding = box[0] // 2, box[1] // 2
         statistics = F.avg_pool2d(statistics, box, stride=1, padding=padding, count_include_pad=False)
